@@ -1,0 +1,166 @@
+"""Every metric about ourselves: one row a metric, one process-wide set of values.
+
+`GET /metrics` prints them in the Prometheus text format 0.0.4. A name that is not in METRICS
+cannot be counted, so the table is the documentation.
+"""
+
+from __future__ import annotations
+
+import threading
+from bisect import bisect_left
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["counter", "gauge", "histogram"]
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    name: str
+    kind: Kind
+    labels: tuple[str, ...]
+    sentence: str
+
+
+METRICS: tuple[Metric, ...] = (
+    Metric("trilens_receive_requests_total", "counter", ("format", "transport"),
+           "Requests that reached a receiver."),
+    Metric("trilens_receive_accepted_total", "counter", ("format", "transport"),
+           "Requests answered with success: on disk and synced."),
+    Metric("trilens_receive_refused_total", "counter", ("format", "transport", "code"),
+           "Requests refused, by reason."),
+    Metric("trilens_receive_bytes_total", "counter", ("format", "transport"),
+           "Body bytes of accepted requests, as they came."),
+    Metric("trilens_receive_seconds", "histogram", ("format",),
+           "From the whole body until the answer."),
+    Metric("trilens_spool_bytes", "gauge", ("format",), "Bytes held by the spool."),
+    Metric("trilens_spool_frames", "gauge", ("format",), "Frames not loaded yet."),
+    Metric("trilens_spool_lag_seconds", "gauge", ("format",),
+           "Age of the oldest frame that is not loaded yet."),
+    Metric("trilens_spool_syncs_total", "counter", ("format",), "Group commits."),
+    Metric("trilens_spool_sync_seconds", "histogram", ("format",), "One write and sync."),
+    Metric("trilens_spool_damaged_files_total", "counter", ("format",),
+           "Files put aside because a frame in them does not match its checksum."),
+    Metric("trilens_load_rows_total", "counter", ("format",), "Rows written to the engine."),
+    Metric("trilens_load_batches_total", "counter", ("format", "outcome"),
+           "Loads by outcome: done, retried, isolated."),
+    Metric("trilens_load_seconds", "histogram", ("format",), "One load, all its statements."),
+    Metric("trilens_visible_seconds", "histogram", ("format",),
+           "From receipt of a load's oldest frame until its rows can be queried."),
+    Metric("trilens_dead_letters", "gauge", ("format",), "Frames that could not be decoded."),
+    Metric("trilens_engine_restarts_total", "counter", (), "Times the engine was started again."),
+    Metric("trilens_engine_memory_bytes", "gauge", (), "Resident memory of the engine."),
+    Metric("trilens_server_memory_bytes", "gauge", (), "Resident memory of the server."),
+    Metric("trilens_query_seconds", "histogram", ("surface",), "Queries, by surface."),
+    Metric("trilens_query_errors_total", "counter", ("surface", "code"), "Queries that failed."),
+    Metric("trilens_retention_dropped_bytes_total", "counter", ("signal", "reason"),
+           "Bytes dropped by retention: reason is time or size."),
+    Metric("trilens_agent_sent_records_total", "counter", ("source",),
+           "Records of this machine that the server acknowledged."),
+    Metric("trilens_agent_sent_bytes_total", "counter", ("source",),
+           "Bytes of their bodies, compressed."),
+    Metric("trilens_agent_retries_total", "counter", ("source",),
+           "Attempts to send that are made again."),
+    Metric("trilens_agent_dropped_total", "counter", ("source", "reason"),
+           "Records of this machine that were given up, by reason."),
+    Metric("trilens_agent_unchecked_total", "counter", ("source",),
+           "Batches sent again though it could not be found out if the server had them."),
+    Metric("trilens_agent_failures_total", "counter", ("source",),
+           "Rounds of watching that failed."),
+    Metric("trilens_agent_files", "gauge", ("state",),
+           "Log files by state: followed, unreadable, over_limit."),
+    Metric("trilens_agent_unread_bytes", "gauge", (),
+           "Bytes of followed files that are not acknowledged yet."),
+)  # fmt: skip
+
+Labels = tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Histogram:
+    counts: list[int] = field(default_factory=lambda: [0] * (len(SECONDS) + 1))
+    total: float = 0.0
+
+
+class Measures:
+    """Values of METRICS. Thread-safe; label values come in the order of the metric's labels."""
+
+    def __init__(self) -> None:
+        self._known = {metric.name: metric for metric in METRICS}
+        self._values: dict[str, dict[Labels, float]] = {m.name: {} for m in METRICS}
+        self._histograms: dict[str, dict[Labels, _Histogram]] = {m.name: {} for m in METRICS}
+        self._refreshers: list[Callable[[], None]] = []
+        self._lock = threading.Lock()
+
+    def count(self, name: str, *labels: str, by: float = 1) -> None:
+        values = self._values[self._check(name, labels)]
+        with self._lock:
+            values[labels] = values.get(labels, 0) + by
+
+    def set(self, name: str, *labels: str, to: float) -> None:
+        values = self._values[self._check(name, labels)]
+        with self._lock:
+            values[labels] = to
+
+    def observe(self, name: str, *labels: str, seconds: float) -> None:
+        histograms = self._histograms[self._check(name, labels)]
+        with self._lock:
+            histogram = histograms.setdefault(labels, _Histogram())
+            histogram.counts[bisect_left(SECONDS, seconds)] += 1
+            histogram.total += seconds
+
+    def refresh_with(self, refresher: Callable[[], None]) -> None:
+        """`refresher` sets gauges that are only worth computing when somebody looks."""
+        self._refreshers.append(refresher)
+
+    def value(self, name: str, *labels: str) -> float:
+        return self._values[self._check(name, labels)].get(labels, 0.0)
+
+    def by_labels(self, name: str) -> dict[Labels, float]:
+        with self._lock:
+            return dict(self._values[name])
+
+    def exposition(self) -> str:
+        """All values in the Prometheus text format, version 0.0.4."""
+        for refresher in self._refreshers:
+            refresher()
+        lines: list[str] = []
+        with self._lock:
+            for metric in METRICS:
+                lines.append(f"# HELP {metric.name} {metric.sentence}")
+                lines.append(f"# TYPE {metric.name} {metric.kind}")
+                for labels, value in sorted(self._values[metric.name].items()):
+                    lines.append(f"{metric.name}{_label_text(metric, labels)} {value:g}")
+                for labels, histogram in sorted(self._histograms[metric.name].items()):
+                    lines.extend(_histogram_lines(metric, labels, histogram))
+        return "\n".join(lines) + "\n"
+
+    def _check(self, name: str, labels: Labels) -> str:
+        if len(labels) != len(self._known[name].labels):
+            raise ValueError(f"{name} takes the labels {self._known[name].labels}, not {labels}")
+        return name
+
+
+def _label_text(metric: Metric, labels: Labels, extra: str = "") -> str:
+    pairs = [f'{name}="{_escaped(v)}"' for name, v in zip(metric.labels, labels, strict=True)]
+    if extra:
+        pairs.append(extra)
+    return "{" + ",".join(pairs) + "}" if pairs else ""
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _histogram_lines(metric: Metric, labels: Labels, histogram: _Histogram) -> list[str]:
+    lines, running = [], 0
+    for bound, count in zip((*SECONDS, float("inf")), histogram.counts, strict=True):
+        running += count
+        edge = "+Inf" if bound == float("inf") else f"{bound:g}"
+        text = _label_text(metric, labels, f'le="{edge}"')
+        lines.append(f"{metric.name}_bucket{text} {running}")
+    text = _label_text(metric, labels)
+    return [*lines, f"{metric.name}_sum{text} {histogram.total:g}",
+            f"{metric.name}_count{text} {running}"]  # fmt: skip
