@@ -1,0 +1,124 @@
+"""The gRPC port of OTLP: three Export methods over raw bytes.
+
+Messages reach us still compressed (grpc.per_message_decompression is off), so gzip is kept as it
+came and unpacked within our own bound. The encoding is read off the first bytes, as gRPC hides
+its header: a gzip member starts with 1f 8b, which no protobuf message can; a zlib stream with 78
+and a check, an OTLP request with 0a.
+
+Exports are declared as client streams of which one message is read: on the wire that is the same
+call, and it lets us judge the sender before its body, and put a deadline on the body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import grpc
+from grpc import aio
+
+from trilens.errors import Refused
+from trilens.receive import RECEIVERS, otlp
+from trilens.receive.exchange import Request
+from trilens.receive.google_status import CODES, status
+from trilens.receive.listener import Intake
+from trilens.receive.listener_http import CannotListen
+
+MESSAGE_GRACE_S: Final = 60.0
+STREAMS_PER_CONNECTION_MAX: Final = 64
+CONNECTIONS_MAX: Final = 1024
+HANDSHAKE_GRACE_MS: Final = 10_000
+CONNECTION_IDLE_MS_MAX: Final = 600_000
+_STATUS_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
+_RECEIVER: Final = next(r for r in RECEIVERS if r.name == "otlp")
+
+
+class GrpcListener:
+    """Serves OTLP on one address. `port` 0 takes any free one; `self.port` is the one taken."""
+
+    def __init__(self, intake: Intake, *, host: str, port: int) -> None:
+        self._intake = intake
+        self._requested = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.host = host
+        self.port = port
+        self._server: aio.Server | None = None
+
+    async def start(self) -> None:
+        """Returns when connections are taken. Raises CannotListen."""
+        self._server = aio.server(options=_options(self._intake.limits.message_size_bytes_max))
+        self._server.add_generic_rpc_handlers(
+            [_service(self._intake, signal) for signal in otlp.SIGNALS.values()]
+        )
+        try:
+            self.port = self._server.add_insecure_port(self._requested)
+        except RuntimeError:
+            raise CannotListen(
+                f"cannot listen on {self._requested}: the address is in use or not ours"
+            ) from None
+        await self._server.start()
+
+    async def stop(self, *, grace_s: float = 10.0) -> None:
+        """Take no more, finish calls in flight within `grace_s`, cut the rest."""
+        if self._server is not None:
+            await self._server.stop(grace_s)
+
+
+def _service(intake: Intake, signal: otlp.Signal) -> Any:
+    """The service of one signal, with its Export method."""
+    service, _, method = signal.method.removeprefix("/").partition("/")
+    handler = grpc.stream_unary_rpc_method_handler(_Export(intake, signal).call)
+    return grpc.method_handlers_generic_handler(service, {method: handler})
+
+
+def _options(message_size_bytes_max: int) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", message_size_bytes_max),
+        ("grpc.per_message_decompression", 0),
+        ("grpc.max_concurrent_streams", STREAMS_PER_CONNECTION_MAX),
+        ("grpc.max_allowed_incoming_connections", CONNECTIONS_MAX),
+        ("grpc.server_handshake_timeout_ms", HANDSHAKE_GRACE_MS),
+        ("grpc.max_connection_idle_ms", CONNECTION_IDLE_MS_MAX),
+        ("grpc.so_reuseport", 0),  # or a second server would share the port in silence
+        ("grpc.keepalive_time_ms", 60_000),  # finds peers that are gone
+        ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+    ]
+
+
+class _Export:
+    """One Export method."""
+
+    def __init__(self, intake: Intake, signal: otlp.Signal) -> None:
+        self._intake = intake
+        self._format = signal.format
+
+    async def call(self, _messages: Any, context: Any) -> bytes:
+        self._intake.received(self._format, "grpc")
+        try:
+            return await self._serve(context)
+        except Refused as refused:
+            self._intake.refused(self._format, "grpc", refused)
+            context.set_trailing_metadata((("grpc-status-details-bin", status(refused)),))
+            await context.abort(_STATUS_CODES[CODES[refused.code]], refused.message)
+        return b""
+
+    async def _serve(self, context: Any) -> bytes:
+        metadata = dict(context.invocation_metadata())
+        with self._intake.admission.admit(str(metadata.get("authorization", ""))) as ticket:
+            try:
+                message = await asyncio.wait_for(context.read(), MESSAGE_GRACE_S)
+            except TimeoutError:
+                raise Refused("timeout", "the message came too slowly") from None
+            if message is aio.EOF:
+                raise Refused("malformed", "the call ended without a message")
+            ticket.hold(len(message))
+            request = Request(self._format, otlp.GRPC, _encoding(message), message)
+            await self._intake.take(_RECEIVER, request, transport="grpc")
+            return b""
+
+
+def _encoding(message: bytes) -> str:
+    if message.startswith(b"\x1f\x8b"):
+        return "gzip"
+    if message.startswith(b"\x78") and int.from_bytes(message[:2], "big") % 31 == 0:
+        return "deflate"
+    return "identity"
