@@ -1,0 +1,126 @@
+-- Prometheus remote write 1.0 once more, for bodies that prometheus_write.sql refuses: with
+-- exemplars, native histograms, a series of more than 64 fields or unusual encodings. Decodes
+-- every series, which costs several times the time.
+-- reads     length-delimited requests; {batch:UInt64} is the number of the load
+-- writes    through trilens.time_series: sample_rows, series_rows, exemplar_rows, histogram_rows;
+--           metadata_rows; and, in memory, series_known
+-- one row   one sample, histogram, exemplar, metadata entry; one series for each time it is sent
+INSERT INTO trilens.time_series
+    (metric, series_id, sorted_labels, samples, exemplars, histograms, _batch)
+WITH trilens_labels_sorted(sent.labels) AS kept_labels
+SELECT
+    arrayFirst(label -> label.name = '__name__', kept_labels).value,
+    trilens_labels_id(kept_labels),
+    kept_labels,
+    sent.samples,
+    sent.exemplars,
+    arrayMap(
+        point -> (
+            point.count = 'count_float', point.count_int, point.count_float, point.sum,
+            point.schema, point.zero_threshold, point.zero_count_int, point.zero_count_float,
+            point.negative_spans, point.negative_deltas, point.negative_counts,
+            point.positive_spans, point.positive_deltas, point.positive_counts,
+            point.reset_hint, point.timestamp, point.custom_values, point.start_timestamp
+        ),
+        sent.histograms),
+    {batch:UInt64}
+FROM input('timeseries Array(Tuple(
+    labels Array(Tuple(name String, value String)),
+    samples Array(Tuple(value Float64, timestamp Int64, start_timestamp Int64)),
+    exemplars Array(Tuple(
+        labels Array(Tuple(name String, value String)),
+        value Float64,
+        timestamp Int64)),
+    histograms Array(Tuple(
+        count Enum8(\'none\' = 0, \'count_int\' = 1, \'count_float\' = 2),
+        count_int UInt64,
+        count_float Float64,
+        sum Float64,
+        schema Int32,
+        zero_threshold Float64,
+        zero_count_int UInt64,
+        zero_count_float Float64,
+        negative_spans Array(Tuple(offset Int32, length UInt32)),
+        negative_deltas Array(Int64),
+        negative_counts Array(Float64),
+        positive_spans Array(Tuple(offset Int32, length UInt32)),
+        positive_deltas Array(Int64),
+        positive_counts Array(Float64),
+        reset_hint Int32,
+        timestamp Int64,
+        custom_values Array(Float64),
+        start_timestamp Int64))))')
+ARRAY JOIN timeseries AS sent
+SETTINGS
+    compile_expressions = 0,
+    input_format_protobuf_oneof_presence = 1,
+    format_schema_source = 'string',
+    format_schema_message_name = 'WriteRequest',
+    format_schema = 'syntax = "proto3";
+message Label { string name = 1; string value = 2; }
+message Sample { double value = 1; int64 timestamp = 2; int64 start_timestamp = 3; }
+message Exemplar { repeated Label labels = 1; double value = 2; int64 timestamp = 3; }
+message BucketSpan { sint32 offset = 1; uint32 length = 2; }
+message Histogram
+{
+    oneof count { uint64 count_int = 1; double count_float = 2; }
+    double sum = 3;
+    sint32 schema = 4;
+    double zero_threshold = 5;
+    oneof zero_count { uint64 zero_count_int = 6; double zero_count_float = 7; }
+    repeated BucketSpan negative_spans = 8;
+    repeated sint64 negative_deltas = 9;
+    repeated double negative_counts = 10;
+    repeated BucketSpan positive_spans = 11;
+    repeated sint64 positive_deltas = 12;
+    repeated double positive_counts = 13;
+    int32 reset_hint = 14;
+    int64 timestamp = 15;
+    repeated double custom_values = 16;
+    int64 start_timestamp = 17;
+}
+message TimeSeries
+{
+    repeated Label labels = 1;
+    repeated Sample samples = 2;
+    repeated Exemplar exemplars = 3;
+    repeated Histogram histograms = 4;
+}
+message WriteRequest { repeated TimeSeries timeseries = 1; }'
+FORMAT Protobuf
+;
+INSERT INTO trilens.metadata_rows (metric, type, unit, help, _batch)
+SELECT
+    family.metric_family_name,
+    trilens_family_type(family.type),
+    family.unit,
+    family.help,
+    {batch:UInt64}
+FROM input('metadata Array(Tuple(
+    type Int32, metric_family_name String, help String, unit String))')
+ARRAY JOIN metadata AS family
+SETTINGS
+    format_schema_source = 'string',
+    format_schema_message_name = 'WriteRequest',
+    format_schema = 'syntax = "proto3";
+message MetricMetadata
+{
+    int32 type = 1;
+    string metric_family_name = 2;
+    string help = 4;
+    string unit = 5;
+}
+message WriteRequest { repeated MetricMetadata metadata = 3; }'
+FORMAT Protobuf
+;
+-- Without a body: it reads what the first statement has committed, so that no series can be
+-- known whose row was lost.
+INSERT INTO trilens.series_known (key)
+SELECT bitXor(series_id, intHash64(intDiv(arrayJoin([
+    toUnixTimestamp64Milli(first_seen), toUnixTimestamp64Milli(last_seen)]), 86400000)))
+FROM trilens.series_rows
+WHERE _batch = {batch:UInt64}
+    AND source = 'prometheus'
+    AND length(metric) BETWEEN 1 AND 115
+    AND (empty(labels) OR mapKeys(labels)[1] > '__name__')
+;

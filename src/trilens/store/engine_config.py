@@ -1,0 +1,91 @@
+"""What the embedded engine is told at its start, as ClickHouse's own configuration files.
+
+chDB ignores unknown keys silently, so `unapplied` compares what was asked with what
+system.server_settings says. Keys that chDB is known to ignore (max_concurrent_queries,
+concurrent_threads_soft_limit_num, timezone, inline profiles) are not written: the front bounds
+concurrency itself, TZ is in the environment, profiles lie in users.xml.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+MEBIBYTE = 1 << 20
+# Resident memory outside the tracker's sight: 195 MiB of the mapped library, the interpreter,
+# bodies on their way. With the memory worker on, the tracker follows what is really resident;
+# without it (chDB's default) freed pages took a 1.0 GB budget to 1.3 GB.
+UNTRACKED_BYTES = 240 * MEBIBYTE
+# With less an engine cannot merge what it has loaded: a budget under 496 MiB is not kept.
+TRACKED_BYTES_MIN = 256 * MEBIBYTE
+# Of what is tracked, for one statement: a query may fail, loads beside it should not.
+STATEMENT_SHARE = 0.7
+MEMORY_WORKER_PERIOD_MS = 50
+
+_USERS = """<clickhouse>
+  <profiles><default>
+    <use_cache_for_count_from_files>0</use_cache_for_count_from_files>
+    <schema_inference_use_cache_for_file>0</schema_inference_use_cache_for_file>
+    <storage_file_read_method>pread</storage_file_read_method>
+    <max_memory_usage>{statement_bytes_max}</max_memory_usage>
+    <max_bytes_ratio_before_external_group_by>0.5</max_bytes_ratio_before_external_group_by>
+    <max_bytes_ratio_before_external_sort>0.5</max_bytes_ratio_before_external_sort>
+  </default></profiles>
+  <users><default>
+    <password></password><profile>default</profile><quota>default</quota>
+    <networks><ip>127.0.0.1</ip></networks>
+  </default></users>
+  <quotas><default></default></quotas>
+</clickhouse>
+"""
+
+
+def server_settings(memory_bytes_max: int) -> dict[str, int]:
+    """Keys of config.xml for one memory budget in bytes.
+
+    Caches get a fixed small share: ClickHouse's own defaults (5 GiB each) are for a machine of
+    its own.
+    """
+    tracked = max(memory_bytes_max - UNTRACKED_BYTES, TRACKED_BYTES_MIN)
+    cache = min(64 * MEBIBYTE, tracked // 16)
+    return {
+        "max_server_memory_usage": tracked,
+        "mark_cache_size": cache,
+        "primary_index_cache_size": cache,
+        "index_mark_cache_size": cache,
+        "uncompressed_cache_size": 0,
+        "index_uncompressed_cache_size": 0,
+        "query_condition_cache_size": cache // 4,
+        "compiled_expression_cache_size": cache // 4,
+        "background_pool_size": min(max(os.cpu_count() or 2, 2), 8),
+        "background_schedule_pool_size": 4,
+        "background_common_pool_size": 2,
+        "background_move_pool_size": 1,
+        "memory_worker_correct_memory_tracker": 1,
+        "memory_worker_period_ms": MEMORY_WORKER_PERIOD_MS,
+        "memory_worker_use_cgroup": 0,
+    }
+
+
+def write(directory: Path, settings: dict[str, int]) -> Path:
+    """Write config.xml and users.xml into `directory`; returns the path of the first."""
+    users, config = directory / "users.xml", directory / "config.xml"
+    statement_bytes_max = int(settings["max_server_memory_usage"] * STATEMENT_SHARE)
+    users.write_text(_USERS.format(statement_bytes_max=statement_bytes_max))
+    lines = [f"  <{key}>{value}</{key}>" for key, value in settings.items()]
+    config.write_text(
+        "<clickhouse>\n"
+        + "\n".join(lines)
+        + "\n  <merge_tree>\n"
+        + "    <fsync_after_insert>1</fsync_after_insert>\n"
+        + "    <fsync_part_directory>1</fsync_part_directory>\n"
+        + "  </merge_tree>\n"
+        + f"  <users_config>{escape(str(users))}</users_config>\n</clickhouse>\n"
+    )
+    return config
+
+
+def unapplied(asked: dict[str, int], applied: dict[str, str]) -> list[str]:
+    """Names asked for whose value in system.server_settings differs."""
+    return [name for name, value in asked.items() if applied.get(name) != str(value)]

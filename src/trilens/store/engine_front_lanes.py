@@ -1,0 +1,119 @@
+"""Who runs when: bounded lanes, so that loads, queries and control cannot starve each other.
+
+load        INSERT, DDL, mutations
+query       our own reads
+guest       reads with readonly set: a user's SQL
+control     KILL, SYSTEM, our reads of system tables
+heartbeat   the ping
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self, TypeVar
+
+from trilens.store.engine_front_run import Failed, Job, Runner
+from trilens.store.engine_front_sql import parse
+
+_T = TypeVar("_T")
+HEARTBEAT_SQL = "SELECT 1"
+# Lanes: how many statements run at once, so that none of these can starve another.
+LANE_SLOTS = {"load": 3, "query": 6, "guest": 4, "control": 2, "heartbeat": 1}
+LANE_WAITING_MAX = 64
+
+
+class Lane:
+    """A bounded share of the engine: `slots` statements at once, a bounded queue before them."""
+
+    def __init__(self, name: str, slots: int) -> None:
+        self._slots = asyncio.Semaphore(slots)
+        self._waiting = 0
+        self._threads = ThreadPoolExecutor(slots, thread_name_prefix=name)
+
+    async def __aenter__(self) -> Self:
+        if self._waiting >= LANE_WAITING_MAX:
+            raise Failed(
+                202,
+                "Code: 202. DB::Exception: Too many simultaneous queries. "
+                "(TOO_MANY_SIMULTANEOUS_QUERIES)",
+            )
+        self._waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self._waiting -= 1
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._slots.release()
+
+    async def run(self, call: Callable[..., _T], *args: Any) -> _T:
+        """`call` in a thread of this lane: it may block, the event loop must not."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
+
+
+class Front:
+    """What all connections share: the runner, the lanes, the budget of body bytes."""
+
+    def __init__(self, runner: Runner, body_bytes_max: int) -> None:
+        self.runner = runner
+        self.body_bytes_max = body_bytes_max
+        self.body_bytes_held = 0
+        self.lanes = {name: Lane(name, slots) for name, slots in LANE_SLOTS.items()}
+        self._running: dict[str, Job] = {}
+        self._kills: set[asyncio.Task[None]] = set()
+
+    async def ping(self) -> None:
+        """Returns when the engine itself has answered. Raises Failed."""
+        job = Job(parse(HEARTBEAT_SQL), "ping", "", "TabSeparated", (), {})
+        async with self.lanes["heartbeat"] as lane:
+            await lane.run(self.runner.run, job)
+
+    def lane_of(self, job: Job) -> Lane:
+        head = job.statement.head
+        if job.is_read_only:
+            return self.lanes["guest"]
+        if head in ("KILL", "SYSTEM") or (head != "INSERT" and job.statement.reads_system):
+            return self.lanes["control"]
+        is_read = head in ("SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS")
+        return self.lanes["query" if is_read else "load"]
+
+    def begin(self, job: Job) -> None:
+        """Raises Failed when a query with this id is there already."""
+        if job.query_id in self._running:
+            raise Failed(
+                216,
+                f"Code: 216. DB::Exception: Query with id = {job.query_id} is already running. "
+                "(QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING)",
+            )
+        self._running[job.query_id] = job
+        if job.statement.head == "KILL":  # also what still waits for its turn
+            for value in job.params.values():
+                if (waiting := self._running.get(value)) is not None:
+                    waiting.is_dropped = True
+
+    def end(self, job: Job) -> None:
+        if self._running.get(job.query_id) is job:
+            del self._running[job.query_id]
+
+    def drop(self, job: Job) -> None:
+        """Nobody waits for this job any more: stop it if it runs, forget it if it waits."""
+        job.is_dropped = True
+        task = asyncio.get_running_loop().create_task(self._kill(job))
+        self._kills.add(task)
+        task.add_done_callback(self._kills.discard)
+
+    async def _kill(self, job: Job) -> None:
+        sql = "KILL QUERY WHERE startsWith(query, {tag:String}) ASYNC"
+        kill = Job(parse(sql), f"kill-{uuid.uuid4()}", "", "TabSeparated", (), {"tag": job.tag})
+        # The statement may be between two lines of ours, not yet known to the engine: ask again
+        # until it is over.
+        while self._running.get(job.query_id) is job:
+            with contextlib.suppress(Failed):
+                async with self.lanes["control"] as lane:
+                    await lane.run(self.runner.run, kill)
+            await asyncio.sleep(0.05)
