@@ -1,0 +1,125 @@
+"""One bounded question of ours to the engine."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from trilens.query.sql_errors import from_engine
+from trilens.store.engine import Engine, EngineError
+
+# JSON whose times are text with all their digits and whose numbers are numbers.
+_JSON_SETTINGS = {
+    "output_format_json_quote_64bit_integers": "0",
+    "output_format_json_quote_denormals": "0",
+    "output_format_json_named_tuples_as_objects": "1",
+}
+_PATIENCE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL with the values of its `{name:Type}` parameters."""
+
+    sql: str
+    params: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Bound:
+    """Values on their way into a statement: each becomes a parameter of its own."""
+
+    params: dict[str, object] = field(default_factory=dict)
+
+    def __call__(self, value: object, kind: str) -> str:
+        """The text that stands for `value` of ClickHouse's type `kind`."""
+        name = f"p{len(self.params)}"
+        self.params[name] = value
+        return f"{{{name}:{kind}}}"
+
+    def statement(self, sql: str) -> Statement:
+        return Statement(sql, dict(self.params))
+
+
+@dataclass(frozen=True, slots=True)
+class AskLimits:
+    """What one question of the console may use."""
+
+    seconds: float = 20.0
+    memory_bytes: int = 400 << 20
+    result_rows: int = 200_000
+
+
+@dataclass(slots=True)
+class Cost:
+    """What the questions of one request have cost so far."""
+
+    read_rows: int = 0
+    elapsed_ms: float = 0.0
+
+
+class Asker:
+    """Asks the questions of one request, one after the other; they share `query_id`.
+
+    `stop` may be called from another thread: it ends the running question and refuses further
+    ones.
+    """
+
+    def __init__(self, engine: Engine, limits: AskLimits) -> None:
+        self.limits = limits
+        self.cost = Cost()
+        self._engine = engine
+        self._query_id = str(uuid.uuid4())
+        self._count = 0
+        self._is_stopped = False
+
+    def rows(self, statement: Statement) -> list[dict[str, Any]]:
+        """All rows as dicts. Raises SqlFailed."""
+        if self._is_stopped:
+            raise from_engine(EngineError(394, "the query was cancelled"), "")
+        self._count += 1
+        try:
+            with self._engine.raw(
+                statement.sql,
+                fmt="JSON",
+                params=statement.params,
+                settings=self._settings(),
+                query_id=f"{self._query_id}-{self._count}",
+                timeout_s=self.limits.seconds + _PATIENCE_S,
+            ) as stream:
+                answer = orjson.loads(_utf8(b"".join(stream)))
+        except EngineError as error:
+            raise from_engine(error, "") from error
+        statistics = answer.get("statistics", {})
+        self.cost.read_rows += int(statistics.get("rows_read", 0))
+        self.cost.elapsed_ms += float(statistics.get("elapsed", 0.0)) * 1000
+        rows: list[dict[str, Any]] = answer["data"]
+        return rows
+
+    def stop(self) -> None:
+        self._is_stopped = True
+        self._engine.kill(f"{self._query_id}-{self._count}")
+
+    def _settings(self) -> dict[str, object]:
+        return {
+            **_JSON_SETTINGS,
+            "max_execution_time": self.limits.seconds,
+            "max_memory_usage": self.limits.memory_bytes,
+            "max_result_rows": self.limits.result_rows,
+            "timeout_overflow_mode": "throw",
+            "result_overflow_mode": "throw",
+            "enable_time_series_aggregate_functions": 1,
+        }
+
+
+def _utf8(text: bytes) -> bytes:
+    """A String column may hold bytes that are not UTF-8; JSON may not."""
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return text.decode("utf-8", "replace").encode()
+    return text

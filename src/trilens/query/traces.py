@@ -1,0 +1,172 @@
+"""Traces: which ones have a span that fits, what each is in short, and one whole.
+
+All conditions of a search hold for one and the same span of a trace. A summary looks for the
+trace's other spans an hour around the range that was asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from trilens.errors import Refused
+from trilens.query.ask import Asker, Bound, Statement
+from trilens.query.filters import SPAN_FIELDS, Condition, conditions_sql
+from trilens.query.tables import SPANS
+from trilens.query.times import NS, TimeRange, rfc3339, windows
+
+Order = Literal["newest", "slowest"]
+PAGE_TRACES_MAX = 500
+OFFSET_MAX = 10_000
+SPANS_MAX = 20_000
+_AROUND_NS = 3600 * NS
+_TRACE_ID = re.compile(r"[0-9a-f]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class TraceQuestion:
+    """Which spans a trace must have one of."""
+
+    within: TimeRange
+    service: str = ""
+    operation: str = ""
+    status: str = ""
+    min_duration_ns: int | None = None
+    max_duration_ns: int | None = None
+    conditions: list[Condition] = field(default_factory=list)
+
+    def where(self, bound: Bound) -> str:
+        parts = [self.within.condition(bound)]
+        if self.min_duration_ns is not None:
+            parts.append(f"duration_ns >= {bound(self.min_duration_ns, 'UInt64')}")
+        if self.max_duration_ns is not None:
+            parts.append(f"duration_ns <= {bound(self.max_duration_ns, 'UInt64')}")
+        named = [("service", self.service), ("name", self.operation), ("status", self.status)]
+        conditions = [Condition(name, "=", value) for name, value in named if value]
+        return " AND ".join(
+            parts + conditions_sql([*conditions, *self.conditions], SPAN_FIELDS, bound)
+        )
+
+
+def page(
+    asker: Asker, question: TraceQuestion, *, limit: int, order: Order, offset: int
+) -> tuple[list[dict[str, Any]], int | None]:
+    """Summaries of traces in order, and the offset of the next page, if there is one."""
+    if offset > OFFSET_MAX:
+        raise Refused("limit_exceeded", f"no more than {OFFSET_MAX} traces can be paged through")
+    wanted = offset + limit + 1
+    search = _newest if order == "newest" else _slowest
+    ids = search(asker, question, wanted)
+    shown = ids[offset : offset + limit]
+    return _summaries(asker, question.within, shown), (
+        offset + limit if len(ids) > offset + limit else None
+    )
+
+
+def _newest(asker: Asker, question: TraceQuestion, wanted: int) -> list[str]:
+    ids: dict[str, None] = {}
+    for window in windows(question.within, is_newest_first=True, first_s=10.0):
+        bound = Bound()
+        statement = bound.statement(
+            f"SELECT trace_id FROM {SPANS} "
+            f"WHERE {replace(question, within=window).where(bound)} AND trace_id != '' "
+            "GROUP BY trace_id ORDER BY max(timestamp) DESC, trace_id "
+            f"LIMIT {bound(wanted + len(ids), 'UInt64')}"
+        )
+        ids |= dict.fromkeys(row["trace_id"] for row in asker.rows(statement))
+        if len(ids) >= wanted:
+            break
+    return list(ids)[:wanted]
+
+
+def _slowest(asker: Asker, question: TraceQuestion, wanted: int) -> list[str]:
+    bound = Bound()
+    statement = bound.statement(
+        f"SELECT trace_id FROM {SPANS} WHERE {question.where(bound)} AND trace_id != '' "
+        "GROUP BY trace_id ORDER BY max(duration_ns) DESC, trace_id "
+        f"LIMIT {bound(wanted, 'UInt64')}"
+    )
+    return [row["trace_id"] for row in asker.rows(statement)]
+
+
+def _summaries(asker: Asker, within: TimeRange, ids: list[str]) -> list[dict[str, Any]]:
+    if not ids:
+        return []
+    bound = Bound()
+    around = TimeRange(max(0, within.from_ns - _AROUND_NS), within.to_ns + _AROUND_NS)
+    statement = bound.statement(
+        "SELECT trace_id, toString(min(timestamp)) AS start, "
+        "max(toUnixTimestamp64Nano(timestamp) + duration_ns) "
+        "- min(toUnixTimestamp64Nano(timestamp)) AS length_ns, "
+        "argMin((service, name, toString(status)), (parent_span_id != '', timestamp)) AS root, "
+        "count() AS span_count, countIf(status = 'ERROR') AS error_count, "
+        "sumMap(map(toString(service), toUInt64(1))) AS services "
+        f"FROM {SPANS} WHERE {around.condition(bound)} "
+        f"AND trace_id IN {bound(ids, 'Array(String)')} GROUP BY trace_id"
+    )
+    found = {row["trace_id"]: _summary(row) for row in asker.rows(statement)}
+    return [found[trace_id] for trace_id in ids if trace_id in found]
+
+
+def _summary(row: dict[str, Any]) -> dict[str, Any]:
+    service, name, status = row["root"]
+    counts = sorted(row["services"].items(), key=lambda pair: (-pair[1], pair[0]))
+    return {
+        "trace_id": row["trace_id"],
+        "start": rfc3339(row["start"]),
+        "duration_ns": row["length_ns"],
+        "root_service": service,
+        "root_name": name,
+        "root_status": status,
+        "span_count": row["span_count"],
+        "error_count": row["error_count"],
+        "services": [{"service": name, "span_count": count} for name, count in counts],
+    }
+
+
+SPAN_COLUMNS = (
+    "toString(timestamp) AS at, duration_ns, trace_id, span_id, parent_span_id, trace_state, "
+    "name, toString(kind) AS kind, toString(status) AS status, status_message, attributes, "
+    "events, links, resource, scope_name, scope_version, flags, dropped_attributes_count, "
+    "dropped_events_count, dropped_links_count, cluster, node, namespace, workload, pod, "
+    "container, service"
+)
+
+
+def trace(asker: Asker, trace_id: str) -> dict[str, Any]:
+    """All spans of one trace in order of time. Raises Refused: malformed, not_found."""
+    wanted = trace_id.lower()
+    if not _TRACE_ID.fullmatch(wanted):
+        raise Refused("malformed", f"a trace id is hexadecimal, not {trace_id!r}")
+    bound = Bound()
+    rows = asker.rows(
+        bound.statement(
+            f"SELECT {SPAN_COLUMNS} FROM {SPANS} WHERE trace_id = {bound(wanted, 'String')} "
+            f"ORDER BY timestamp, span_id LIMIT {SPANS_MAX + 1}"
+        )
+    )
+    if not rows:
+        raise Refused("not_found", f"no trace with the id {wanted!r}")
+    spans = [_span(row) for row in rows[:SPANS_MAX]]
+    return {"trace_id": wanted, "spans": spans, "truncated": len(rows) > SPANS_MAX}
+
+
+def _span(row: dict[str, Any]) -> dict[str, Any]:
+    span = dict(row)
+    span["timestamp"] = rfc3339(span.pop("at"))
+    for event in span["events"]:
+        event["timestamp"] = rfc3339(event["timestamp"])
+    return span
+
+
+def services(within: TimeRange) -> Statement:
+    """Columns service, span_count, operations (the most frequent names)."""
+    bound = Bound()
+    return bound.statement(
+        "SELECT service, sum(n) AS span_count, "
+        "arraySort(groupArray(200)(name)) AS operations FROM ("
+        f"SELECT service, name, count() AS n FROM {SPANS} WHERE {within.condition(bound)} "
+        "GROUP BY service, name ORDER BY n DESC LIMIT 200 BY service) "
+        "GROUP BY service ORDER BY span_count DESC, service LIMIT 1000"
+    )
