@@ -1,0 +1,53 @@
+"""All routes of this package, put together for the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from starlette.routing import BaseRoute
+
+from trilens.clock import Clock
+from trilens.measures import Measures
+from trilens.present import openapi, static_files
+from trilens.present.arrival_rates import ArrivalRates
+from trilens.present.console_api import Console
+from trilens.present.program import Program
+from trilens.present.sql_api import SqlApi
+from trilens.present.threads import Threads
+from trilens.query.ask import AskLimits
+from trilens.query.raw_sql import SqlLimits
+from trilens.store.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class QueryLimits:
+    """`sql` holds for a user's SQL, `console` for each question of a screen."""
+
+    sql: SqlLimits = field(default_factory=SqlLimits)
+    console: AskLimits = field(default_factory=AskLimits)
+
+
+def routes(
+    engine: Engine,
+    *,
+    program: Program,
+    measures: Measures,
+    clock: Clock,
+    limits: QueryLimits,
+    threads: Threads,
+    ui_directory: Path = static_files.UI_DIRECTORY,
+) -> list[BaseRoute]:
+    """SQL API, console API, its document, and last the console, which takes every other path.
+
+    The caller closes `threads`.
+    """
+    rates = ArrivalRates(measures, clock)
+    sql = SqlApi(engine, measures, clock, limits.sql, threads)
+    console = Console(engine, program, measures, clock, limits.console, threads, rates)
+    return [
+        *sql.routes(),
+        *console.routes(),
+        *openapi.routes(),
+        *static_files.routes(ui_directory),
+    ]

@@ -1,0 +1,87 @@
+"""Blocking calls beside the event loop, in a bounded number of threads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+
+from trilens.errors import Refused
+
+THREADS: Final = 8
+CONTROL_THREADS: Final = 2
+WAITING_MAX: Final = 64
+
+_T = TypeVar("_T")
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+
+
+class Threads:
+    """THREADS calls at once and WAITING_MAX behind them; stopping a call never waits for those.
+
+    All methods but close() are for the event loop.
+    """
+
+    def __init__(self) -> None:
+        self._calls = ThreadPoolExecutor(THREADS, thread_name_prefix="present")
+        self._control = ThreadPoolExecutor(CONTROL_THREADS, thread_name_prefix="present-stop")
+        self._in_hand = 0
+        self.streams = 0
+
+    @contextmanager
+    def streaming(self) -> Iterator[None]:
+        """Counts an answer without end among `streams`."""
+        self.streams += 1
+        try:
+            yield
+        finally:
+            self.streams -= 1
+
+    async def run(self, call: Callable[..., _T], *args: Any) -> _T:
+        """Raises Refused (overloaded), and whatever `call` raises."""
+        if self._in_hand >= THREADS + WAITING_MAX:
+            raise Refused("overloaded", "too many questions at once", retry_after_s=1.0)
+        self._in_hand += 1
+        future = asyncio.get_running_loop().run_in_executor(self._calls, call, *args)
+        # A cancelled request leaves its call behind: it counts until it has really ended.
+        future.add_done_callback(self._ended)
+        return await asyncio.shield(future)
+
+    async def run_while_connected(
+        self, receive: Receive, stop: Callable[[], None], call: Callable[..., _T], *args: Any
+    ) -> _T:
+        """As run(); when the client goes away `stop` is called, which must end `call`."""
+        gone = asyncio.ensure_future(until_gone(receive))
+        running = asyncio.ensure_future(self.run(call, *args))
+        try:
+            await asyncio.wait({gone, running}, return_when=asyncio.FIRST_COMPLETED)
+            if not running.done():
+                self.stop(stop)
+            return await running
+        except asyncio.CancelledError:
+            self.stop(stop)
+            raise
+        finally:
+            gone.cancel()
+
+    def stop(self, stop: Callable[[], None]) -> None:
+        """Run `stop`, soon; nobody waits for it."""
+        future = asyncio.get_running_loop().run_in_executor(self._control, stop)
+        future.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+
+    def close(self) -> None:
+        self._calls.shutdown(wait=False, cancel_futures=True)
+        self._control.shutdown(wait=False, cancel_futures=True)
+
+    def _ended(self, future: asyncio.Future[Any]) -> None:
+        self._in_hand -= 1
+        if not future.cancelled():
+            future.exception()  # seen: the caller may be gone
+
+
+async def until_gone(receive: Receive) -> None:
+    """Returns when the client has closed its connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
