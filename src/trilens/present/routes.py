@@ -12,6 +12,7 @@ from trilens.measures import Measures
 from trilens.present import openapi, static_files
 from trilens.present.arrival_rates import ArrivalRates
 from trilens.present.console_api import Console
+from trilens.present.health import Health
 from trilens.present.program import Program
 from trilens.present.sql_api import SqlApi
 from trilens.present.threads import Threads
@@ -38,7 +39,7 @@ def routes(
     threads: Threads,
     ui_directory: Path = static_files.UI_DIRECTORY,
 ) -> list[BaseRoute]:
-    """SQL API, console API, its document, and last the console, which takes every other path.
+    """Health, SQL API, console API, its document, and last the console, which takes every other path.
 
     The caller closes `threads`.
     """
@@ -46,6 +47,7 @@ def routes(
     sql = SqlApi(engine, measures, clock, limits.sql, threads)
     console = Console(engine, program, measures, clock, limits.console, threads, rates)
     return [
+        *Health(program, measures, threads).routes(),
         *sql.routes(),
         *console.routes(),
         *openapi.routes(),

@@ -1,0 +1,59 @@
+# make up      install all it needs, build the console, start Trilens watching this machine
+# make test    install all it needs, check and test everything
+# make setup   only install
+# make bench   measure speed and memory beside the peers     make soak   long crash and load tests
+# make docs    write the pages that are made from the code   make lock   pin what pyproject.toml asks for
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+UI := src/trilens/present/ui/index.html
+CONSOLE := $(shell find console -path console/node_modules -prune -o -type f -print 2>/dev/null)
+NO_VENV := "this Python has no venv module; on Debian: apt-get install python3-venv"
+
+.PHONY: up test check setup console bench soak docs lock clean
+
+up: setup console
+	@exec $(BIN)/trilens up
+
+test: setup console check
+	$(BIN)/pytest
+
+check: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python console/build.py lint typecheck test
+
+setup: $(INSTALLED)
+	@$(BIN)/python console/build.py install
+
+console: $(UI)
+
+bench: setup
+	$(BIN)/python -m bench $(ONLY)
+
+soak: setup
+	$(BIN)/pytest -m soak --timeout 7200
+
+docs: setup
+	$(BIN)/python docs/pages.py
+
+lock: $(INSTALLED)
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --quiet -o requirements.lock
+
+clean:
+	rm -rf .venv build console/node_modules src/trilens/present/ui
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11)' || { echo "Python 3.11 or newer is needed"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo $(NO_VENV); exit 1; }
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(UI): $(INSTALLED) $(CONSOLE)
+	$(BIN)/python console/build.py install build
+	@touch $@
