@@ -37,8 +37,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from receiving import MESSAGES, Elsewhere, Running
+from trilens import http_body
 from trilens.errors import Refused
-from trilens.receive import Limits, listener, listener_grpc, listener_http
+from trilens.receive import Limits, listener_grpc, listener_http
 from trilens.receive.listener_http import CannotListen, HttpListener
 
 MIB = 1 << 20
@@ -277,7 +278,7 @@ def test_a_message_over_the_limit_by_grpc() -> None:
 
 
 def test_slow_and_half_open_senders_are_cut_and_starve_nobody(monkeypatch) -> None:
-    monkeypatch.setattr(listener, "BODY_GRACE_S", 0.6)
+    monkeypatch.setattr(http_body, "BODY_GRACE_S", 0.6)
     monkeypatch.setattr(listener_http, "HEAD_GRACE_S", 0.6)
     with Running() as running:
         silent = [socket.create_connection(("127.0.0.1", running.http_port)) for _ in range(100)]
@@ -305,7 +306,7 @@ def gone(sender: socket.socket) -> bool:
 
 
 def test_a_trickled_body_is_cut(monkeypatch) -> None:
-    monkeypatch.setattr(listener, "BODY_GRACE_S", 0.5)
+    monkeypatch.setattr(http_body, "BODY_GRACE_S", 0.5)
     with Running() as running:
         sender = half_sent(running.http_port, announced=9999, sent=1)
         started_s = time.monotonic()
@@ -322,8 +323,8 @@ def test_a_trickled_body_is_cut(monkeypatch) -> None:
 
 
 def test_a_slow_sender_that_keeps_the_pace_is_served(monkeypatch) -> None:
-    monkeypatch.setattr(listener, "BODY_GRACE_S", 0.4)
-    monkeypatch.setattr(listener, "BODY_BYTES_PER_S_MIN", 1000)
+    monkeypatch.setattr(http_body, "BODY_GRACE_S", 0.4)
+    monkeypatch.setattr(http_body, "BODY_BYTES_PER_S_MIN", 1000)
     with Running() as running:
         body = SPAN * 200
         sender = half_sent(running.http_port, announced=len(body), sent=0)

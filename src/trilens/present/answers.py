@@ -11,6 +11,7 @@ import orjson
 from starlette.responses import Response
 
 from trilens.errors import RefusalCode, Refused
+from trilens.http_body import NotWhole
 from trilens.query.sql_errors import SqlFailed
 
 JSON: Final = "application/json"
@@ -43,10 +44,13 @@ def refusal(refused: Refused) -> Response:
     headers = {"Cache-Control": "no-store"}
     if refused.retry_after_s is not None:
         headers["Retry-After"] = str(math.ceil(refused.retry_after_s))
+    status = HTTP_STATUS[refused.code]
+    if isinstance(refused, NotWhole):
+        status, headers["Connection"] = 408, "close"
     if isinstance(refused, SqlFailed) and refused.clickhouse_code:
         headers["X-ClickHouse-Exception-Code"] = str(refused.clickhouse_code)
     body = orjson.dumps({"error": error_body(refused)})
-    return Response(body, HTTP_STATUS[refused.code], headers, JSON)
+    return Response(body, status, headers, JSON)
 
 
 def error_body(refused: Refused) -> dict[str, Any]:

@@ -90,6 +90,6 @@ class Console:
             return endpoint.stream(context, args, self.threads, request)
         assert endpoint.call is not None
         answer = await self.threads.run_while_connected(
-            request.receive, context.ask.stop, endpoint.call, context, args
+            self.threads.calls, request.receive, context.ask.stop, endpoint.call, context, args
         )
         return json_reply(answer)

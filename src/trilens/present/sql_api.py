@@ -16,12 +16,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from trilens.clock import Clock
 from trilens.errors import Refused
+from trilens.http_body import read_body
 from trilens.measures import Measures
 from trilens.present.answers import broken, refusal
 from trilens.present.threads import Threads
@@ -32,6 +33,7 @@ from trilens.store.engine import Engine, EngineError
 
 PATH: Final = "/api/sql"
 BODY_BYTES_MAX: Final = 4 * SQL_LENGTH_MAX
+HELD_BYTES_MAX: Final = 16 << 20  # statements on their way in, over all connections
 FORMAT_DEFAULT: Final = "JSON"
 _MEDIA_TYPES: Final = {
     "JSON": "application/json",
@@ -50,6 +52,7 @@ class SqlApi:
     clock: Clock
     limits: SqlLimits
     threads: Threads
+    _held_bytes: int = 0
 
     def routes(self) -> list[BaseRoute]:
         return [Route(PATH, self._serve, methods=["GET", "POST"])]
@@ -57,10 +60,8 @@ class SqlApi:
     async def _serve(self, request: Request) -> Response:
         started_at_ns = self.clock.monotonic_ns()
         try:
-            sql = await _statement(request)
+            sql = await self._statement(request)
             reply = await self._answer(request, sql, started_at_ns)
-        except ClientDisconnect:
-            return Response(status_code=499)
         except Refused as refused:
             self._count(refused, started_at_ns)
             reply = refusal(refused)
@@ -73,7 +74,13 @@ class SqlApi:
         query_id = f"sql-{uuid.uuid4()}"
         fmt = request.query_params.get("format") or FORMAT_DEFAULT
         output = await self.threads.run_while_connected(
-            request.receive, lambda: self._kill(query_id), self._begin, sql, fmt, query_id
+            self.threads.guests,
+            request.receive,
+            lambda: self._kill(query_id),
+            self._begin,
+            sql,
+            fmt,
+            query_id,
         )
         return StreamingResponse(
             self._pieces(output, query_id, started_at_ns),
@@ -85,6 +92,36 @@ class SqlApi:
             media_type=_media_type(output.format),
         )
 
+    async def _statement(self, request: Request) -> str:
+        unknown = sorted(request.query_params.keys() - {"query", "format"})
+        if unknown:
+            raise Refused(
+                "malformed", f"unknown parameter {unknown[0]!r}; known are format and query"
+            )
+        in_url = request.query_params.get("query", "")
+        body = b"" if request.method == "GET" else await self._body(request)
+        if in_url and body:
+            raise Refused("malformed", "the SQL is either the body or the parameter 'query'")
+        try:
+            return body.decode() or in_url
+        except UnicodeDecodeError:
+            raise Refused("malformed", "the SQL is not UTF-8") from None
+
+    async def _body(self, request: Request) -> bytes:
+        held_bytes = 0
+
+        def hold(size_bytes: int) -> None:
+            nonlocal held_bytes
+            if self._held_bytes + size_bytes > HELD_BYTES_MAX:
+                raise Refused("overloaded", "too much SQL is on its way", retry_after_s=1.0)
+            self._held_bytes += size_bytes
+            held_bytes += size_bytes
+
+        try:
+            return await read_body(request.receive, size_bytes_max=BODY_BYTES_MAX, hold=hold)
+        finally:
+            self._held_bytes -= held_bytes
+
     def _begin(self, sql: str, fmt: str, query_id: str) -> SqlOutput:
         return run_sql(self.engine, sql, fmt=fmt, limits=self.limits, query_id=query_id)
 
@@ -93,7 +130,7 @@ class SqlApi:
     ) -> AsyncIterator[bytes]:
         is_whole = False
         try:
-            while piece := await self.threads.run(next, output, b""):
+            while piece := await self.threads.guests.run(next, output, b""):
                 yield piece
             is_whole = True
         except Refused as refused:
@@ -118,26 +155,6 @@ class SqlApi:
     def _observe(self, started_at_ns: int) -> None:
         took_s = (self.clock.monotonic_ns() - started_at_ns) / 1e9
         self.measures.observe("trilens_query_seconds", "sql", seconds=took_s)
-
-
-async def _statement(request: Request) -> str:
-    unknown = sorted(request.query_params.keys() - {"query", "format"})
-    if unknown:
-        raise Refused("malformed", f"unknown parameter {unknown[0]!r}; known are format and query")
-    in_url = request.query_params.get("query", "")
-    if request.method == "GET":
-        return in_url
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > BODY_BYTES_MAX:
-            raise Refused("too_large", f"the SQL is longer than {BODY_BYTES_MAX} bytes")
-    if in_url and body:
-        raise Refused("malformed", "the SQL is either the body or the parameter 'query'")
-    try:
-        return body.decode() or in_url
-    except UnicodeDecodeError:
-        raise Refused("malformed", "the SQL is not UTF-8") from None
 
 
 def _media_type(fmt: str) -> str:

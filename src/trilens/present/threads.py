@@ -11,6 +11,7 @@ from typing import Any, Final, TypeVar
 from trilens.errors import Refused
 
 THREADS: Final = 8
+GUEST_THREADS: Final = 4
 CONTROL_THREADS: Final = 2
 WAITING_MAX: Final = 64
 
@@ -18,16 +19,43 @@ _T = TypeVar("_T")
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
-class Threads:
-    """THREADS calls at once and WAITING_MAX behind them; stopping a call never waits for those.
+class Pool:
+    """`threads` calls at once and WAITING_MAX behind them."""
 
-    All methods but close() are for the event loop.
+    def __init__(self, name: str, threads: int) -> None:
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._in_hand_max = threads + WAITING_MAX
+        self._in_hand = 0
+
+    async def run(self, call: Callable[..., _T], *args: Any) -> _T:
+        """Raises Refused (overloaded), and whatever `call` raises."""
+        if self._in_hand >= self._in_hand_max:
+            raise Refused("overloaded", "too many questions at once", retry_after_s=1.0)
+        self._in_hand += 1
+        future = asyncio.get_running_loop().run_in_executor(self._executor, call, *args)
+        # A cancelled request leaves its call behind: it counts until it has really ended.
+        future.add_done_callback(self._ended)
+        return await asyncio.shield(future)
+
+    def close(self) -> None:
+        self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _ended(self, future: asyncio.Future[Any]) -> None:
+        self._in_hand -= 1
+        if not future.cancelled():
+            future.exception()  # seen: the caller may be gone
+
+
+class Threads:
+    """Calls of the console, calls of guests (a user's SQL, which may take long), and stopping them.
+
+    None of the three waits for another. All methods but close() are for the event loop.
     """
 
     def __init__(self) -> None:
-        self._calls = ThreadPoolExecutor(THREADS, thread_name_prefix="present")
+        self.calls = Pool("present", THREADS)
+        self.guests = Pool("present-guest", GUEST_THREADS)
         self._control = ThreadPoolExecutor(CONTROL_THREADS, thread_name_prefix="present-stop")
-        self._in_hand = 0
         self.streams = 0
 
     @contextmanager
@@ -40,21 +68,20 @@ class Threads:
             self.streams -= 1
 
     async def run(self, call: Callable[..., _T], *args: Any) -> _T:
-        """Raises Refused (overloaded), and whatever `call` raises."""
-        if self._in_hand >= THREADS + WAITING_MAX:
-            raise Refused("overloaded", "too many questions at once", retry_after_s=1.0)
-        self._in_hand += 1
-        future = asyncio.get_running_loop().run_in_executor(self._calls, call, *args)
-        # A cancelled request leaves its call behind: it counts until it has really ended.
-        future.add_done_callback(self._ended)
-        return await asyncio.shield(future)
+        """A call of the console. Raises Refused (overloaded), and whatever `call` raises."""
+        return await self.calls.run(call, *args)
 
     async def run_while_connected(
-        self, receive: Receive, stop: Callable[[], None], call: Callable[..., _T], *args: Any
+        self,
+        pool: Pool,
+        receive: Receive,
+        stop: Callable[[], None],
+        call: Callable[..., _T],
+        *args: Any,
     ) -> _T:
-        """As run(); when the client goes away `stop` is called, which must end `call`."""
+        """As Pool.run(); when the client goes away `stop` is called, which must end `call`."""
         gone = asyncio.ensure_future(until_gone(receive))
-        running = asyncio.ensure_future(self.run(call, *args))
+        running = asyncio.ensure_future(pool.run(call, *args))
         try:
             await asyncio.wait({gone, running}, return_when=asyncio.FIRST_COMPLETED)
             if not running.done():
@@ -72,13 +99,9 @@ class Threads:
         future.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
 
     def close(self) -> None:
-        self._calls.shutdown(wait=False, cancel_futures=True)
+        self.calls.close()
+        self.guests.close()
         self._control.shutdown(wait=False, cancel_futures=True)
-
-    def _ended(self, future: asyncio.Future[Any]) -> None:
-        self._in_hand -= 1
-        if not future.cancelled():
-            future.exception()  # seen: the caller may be gone
 
 
 async def until_gone(receive: Receive) -> None:

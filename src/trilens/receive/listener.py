@@ -22,21 +22,18 @@ from starlette.routing import Route
 from trilens.clock import Clock
 from trilens.envelope import Envelope, WireFormat
 from trilens.errors import Refused
+from trilens.http_body import Receive, read_body
 from trilens.measures import Measures
 from trilens.receive import RECEIVERS
-from trilens.receive.admission import Admission, Ticket
+from trilens.receive.admission import Admission
 from trilens.receive.exchange import HTTP_STATUS, Accepted, Limits, Receiver, Reply, Request
 
 INLINE_BYTES: Final = 256 * 1024
 COMPRESSION_RATIO_FEARED: Final = 64
 WORKERS: Final = 2  # each may hold one message of the largest size, parsed piece by piece
-# A body must be whole this long after its headers, and each received byte buys more time.
-BODY_GRACE_S: Final = 10.0
-BODY_BYTES_PER_S_MIN: Final = 32 * 1024
 
 Append = Callable[[Envelope], "Future[None]"]
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
@@ -155,7 +152,7 @@ class _Endpoint:
         ) as ticket:
             if announced_bytes > size_bytes_max:
                 raise Refused("too_large", f"the body is larger than {size_bytes_max} bytes")
-            body = await read_body(receive, size_bytes_max=size_bytes_max, ticket=ticket)
+            body = await read_body(receive, size_bytes_max=size_bytes_max, hold=ticket.hold)
             request = self._request(headers, body)
             return (await self._intake.take(self._receiver, request, transport="http")).reply
 
@@ -166,35 +163,6 @@ class _Endpoint:
             headers.get(b"content-encoding", "").strip().lower(),
             body,
         )
-
-
-async def read_body(
-    receive: Receive, *, size_bytes_max: int, ticket: Ticket | None = None
-) -> bytes:
-    """The whole body of an ASGI request. Raises Refused: too_large, overloaded, timeout."""
-    chunks: list[bytes] = []
-    size_bytes = 0
-    loop = asyncio.get_running_loop()
-    started_at_s = loop.time()
-    try:
-        async with asyncio.timeout(BODY_GRACE_S) as patience:
-            while True:
-                event = await receive()
-                if event["type"] == "http.disconnect":
-                    raise Refused("timeout", "the sender left before the body was whole")
-                chunk = event.get("body", b"")
-                size_bytes += len(chunk)
-                if size_bytes > size_bytes_max:
-                    raise Refused("too_large", f"the body is larger than {size_bytes_max} bytes")
-                if ticket is not None:
-                    ticket.hold(len(chunk))
-                chunks.append(chunk)
-                if not event.get("more_body"):
-                    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-                bought_s = size_bytes / BODY_BYTES_PER_S_MIN
-                patience.reschedule(started_at_s + BODY_GRACE_S + bought_s)
-    except TimeoutError:
-        raise Refused("timeout", "the body came too slowly") from None
 
 
 async def _answer(reply: Reply, send: Send) -> None:

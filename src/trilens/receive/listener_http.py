@@ -1,9 +1,9 @@
 """One HTTP port: uvicorn's server and httptools, with the deadlines that they lack.
 
-A connection has HEAD_GRACE_S to bring the head of a request and HEAD_BYTES_MAX for it, and a
-sender that was answered before its body was whole has LINGER_S to finish sending it, since many
-read an answer only then. The pace of a body is `listener.read_body`'s matter. Decision 0007 says
-why uvicorn.
+A connection has HEAD_GRACE_S to bring the head of a request and HEAD_BYTES_MAX for it, and
+WRITE_GRACE_S to make room whenever an answer fills its buffers. A sender that was answered before
+its body was whole has LINGER_S to finish sending it, since many read an answer only then. The pace
+of a body is `http_body`'s matter. Decision 0007 says why uvicorn.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from trilens.errors import Broken
 HEAD_GRACE_S: Final = 10.0
 HEAD_BYTES_MAX: Final = 64 * 1024
 LINGER_S: Final = 10.0
+WRITE_GRACE_S: Final = 30.0
 KEEP_ALIVE_S: Final = 75
 CONNECTIONS_MAX: Final = 1024
 BACKLOG: Final = 1024
@@ -79,9 +80,10 @@ class _Server(uvicorn.Server):
 
 
 class _Connection(HttpToolsProtocol):
-    """One connection, cut when it is slow with a head or with a body that nobody waits for."""
+    """One connection, cut when it is slow: with a head, with reading, with a body nobody wants."""
 
     _deadline: asyncio.TimerHandle | None = None
+    _write_deadline: asyncio.TimerHandle | None = None
     _head_bytes = 0
     _in_head = True
     _in_body = False
@@ -96,7 +98,16 @@ class _Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._clear_deadline()
+        self._clear_write_deadline()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._write_deadline = self.loop.call_later(WRITE_GRACE_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._clear_write_deadline()
+        super().resume_writing()
 
     def data_received(self, data: bytes) -> None:
         if self.parser is None:
@@ -137,6 +148,11 @@ class _Connection(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
+
+    def _clear_write_deadline(self) -> None:
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
+            self._write_deadline = None
 
 
 def _bound(host: str, port: int) -> socket.socket:
