@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -50,6 +50,11 @@ METRICS: tuple[Metric, ...] = (
     Metric("trilens_visible_seconds", "histogram", ("format",),
            "From receipt of a load's oldest frame until its rows can be queried."),
     Metric("trilens_dead_letters", "gauge", ("format",), "Frames that could not be decoded."),
+    Metric("trilens_dead_letters_damaged_total", "counter", (),
+           "Files of dead letters put aside because they are not as they were written."),
+    Metric("trilens_engine_parts", "gauge", ("table",),
+           "Parts of the table's fullest partition: grows when merges do not keep up."),
+    Metric("trilens_engine_merge_seconds", "gauge", (), "Age of the oldest merge that runs."),
     Metric("trilens_engine_restarts_total", "counter", (), "Times the engine was started again."),
     Metric("trilens_engine_memory_bytes", "gauge", (), "Resident memory of the engine."),
     Metric("trilens_server_memory_bytes", "gauge", (), "Resident memory of the server."),
@@ -122,20 +127,35 @@ class Measures:
         with self._lock:
             return dict(self._values[name])
 
-    def exposition(self) -> str:
-        """All values in the Prometheus text format, version 0.0.4."""
+    def samples(self) -> Iterator[Sample]:
+        """All values, metrics in the order of METRICS."""
         for refresher in self._refreshers:
             refresher()
-        lines: list[str] = []
         with self._lock:
-            for metric in METRICS:
-                lines.append(f"# HELP {metric.name} {metric.sentence}")
-                lines.append(f"# TYPE {metric.name} {metric.kind}")
-                for labels, value in sorted(self._values[metric.name].items()):
-                    lines.append(f"{metric.name}{_label_text(metric, labels)} {value:g}")
-                for labels, histogram in sorted(self._histograms[metric.name].items()):
-                    lines.extend(_histogram_lines(metric, labels, histogram))
-        return "\n".join(lines) + "\n"
+            rows = [
+                sample
+                for metric in METRICS
+                for sample in (
+                    *_plain(metric, self._values[metric.name]),
+                    *_buckets(metric, self._histograms[metric.name]),
+                )
+            ]
+        yield from rows
+
+    def exposition(self) -> str:
+        """All values in the Prometheus text format, version 0.0.4."""
+        lines = {
+            metric.name: [
+                f"# HELP {metric.name} {metric.sentence}",
+                f"# TYPE {metric.name} {metric.kind}",
+            ]
+            for metric in METRICS
+        }
+        for metric, suffix, labels, value in self.samples():
+            pairs = ",".join(f'{name}="{_escaped(label)}"' for name, label in labels)
+            text = f"{{{pairs}}}" if pairs else ""
+            lines[metric.name].append(f"{metric.name}{suffix}{text} {_number(value)}")
+        return "\n".join(line for group in lines.values() for line in group) + "\n"
 
     def _check(self, name: str, labels: Labels) -> str:
         if len(labels) != len(self._known[name].labels):
@@ -143,24 +163,30 @@ class Measures:
         return name
 
 
-def _label_text(metric: Metric, labels: Labels, extra: str = "") -> str:
-    pairs = [f'{name}="{_escaped(v)}"' for name, v in zip(metric.labels, labels, strict=True)]
-    if extra:
-        pairs.append(extra)
-    return "{" + ",".join(pairs) + "}" if pairs else ""
+# metric, suffix of its name, names and values of labels, value
+Sample = tuple[Metric, str, tuple[tuple[str, str], ...], float]
+
+
+def _plain(metric: Metric, values: dict[Labels, float]) -> Iterator[Sample]:
+    for labels, value in sorted(values.items()):
+        yield metric, "", tuple(zip(metric.labels, labels, strict=True)), value
+
+
+def _buckets(metric: Metric, histograms: dict[Labels, _Histogram]) -> Iterator[Sample]:
+    for labels, histogram in sorted(histograms.items()):
+        pairs, running = tuple(zip(metric.labels, labels, strict=True)), 0
+        for bound, count in zip((*SECONDS, float("inf")), histogram.counts, strict=True):
+            running += count
+            edge = "+Inf" if bound == float("inf") else f"{bound:g}"
+            yield metric, "_bucket", (*pairs, ("le", edge)), running
+        yield metric, "_sum", pairs, histogram.total
+        yield metric, "_count", pairs, running
+
+
+def _number(value: float) -> str:
+    """All its digits: a counter of bytes has more than six."""
+    return str(int(value)) if float(value).is_integer() else repr(float(value))
 
 
 def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _histogram_lines(metric: Metric, labels: Labels, histogram: _Histogram) -> list[str]:
-    lines, running = [], 0
-    for bound, count in zip((*SECONDS, float("inf")), histogram.counts, strict=True):
-        running += count
-        edge = "+Inf" if bound == float("inf") else f"{bound:g}"
-        text = _label_text(metric, labels, f'le="{edge}"')
-        lines.append(f"{metric.name}_bucket{text} {running}")
-    text = _label_text(metric, labels)
-    return [*lines, f"{metric.name}_sum{text} {histogram.total:g}",
-            f"{metric.name}_count{text} {running}"]  # fmt: skip
