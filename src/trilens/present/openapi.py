@@ -18,6 +18,7 @@ from trilens.present import sql_api
 from trilens.present.answers import JSON, json_reply
 from trilens.present.console_api import BASE, ENDPOINTS
 from trilens.present.endpoint import TEXT, Endpoint, Parameter, Schema, of
+from trilens.present.health import HEALTHY_PATH, READY_PATH
 
 DOCUMENT_PATH: Final = f"{BASE}/openapi.json"
 PAGE_PATH: Final = "/api/docs"
@@ -38,6 +39,9 @@ def document() -> dict[str, Any]:
     for endpoint in ENDPOINTS:
         paths.setdefault(BASE + endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
     paths[sql_api.PATH] = _sql()
+    paths[HEALTHY_PATH] = {"get": _plain("Whether the program lives.", "text/plain")}
+    paths[READY_PATH] = {"get": _plain("Whether it is ready; 503 if not.", "text/plain")}
+    paths["/metrics"] = {"get": _plain("Its own measures, Prometheus text.", "text/plain")}
     paths[DOCUMENT_PATH] = {"get": _plain("This document.", JSON)}
     paths[PAGE_PATH] = {"get": _plain("This document as a page.", "text/html")}
     return {
