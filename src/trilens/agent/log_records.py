@@ -1,0 +1,112 @@
+"""Lines to OTLP log records (opentelemetry.proto.logs.v1, OTLP 1.9).
+
+A batch is an ExportLogsServiceRequest built from bytes. All of its records share one observed
+time, which no other batch of this machine has: it is the batch's identity when the server is
+asked whether it already has it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+import zstandard
+
+from trilens.agent.wire import BYTES, FIXED64, block, double, fixed64, number, tag, text, varint
+
+HEADERS: Final = {"Content-Type": "application/x-protobuf", "Content-Encoding": "zstd"}
+PATH: Final = "/v1/logs"
+
+# ExportLogsServiceRequest.resource_logs = 1; ResourceLogs.resource = 1, scope_logs = 2;
+# ScopeLogs.scope = 1, log_records = 2. LogRecord's fields:
+_TIME: Final = tag(1, FIXED64)
+_OBSERVED: Final = tag(11, FIXED64)
+_BODY: Final = tag(5, BYTES)
+_TEXT_VALUE: Final = tag(1, BYTES)
+_DOUBLE_VALUE: Final = tag(4, FIXED64)
+_RECORD: Final = tag(2, BYTES)
+
+SEVERITIES: Final = {"TRACE": 1, "DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": 17, "FATAL": 21}
+
+_SEVERITY: Final = re.compile(
+    rb"\b(?:(fatal|crit(?:ical)?|emerg(?:ency)?|alert|panic)|(err(?:or)?)|(warn(?:ing)?)"
+    rb"|(info(?:rmation)?|notice)|(debug)|(trace))\b|^([IWEF])\d{4} ",
+    re.IGNORECASE | re.MULTILINE,
+)
+_SEVERITY_OF_GROUP: Final = (0, 21, 17, 13, 9, 5, 1)
+_SEVERITY_OF_LETTER: Final = {b"I": 9, b"W": 13, b"E": 17, b"F": 21}
+SEVERITY_WITHIN_BYTES: Final = 160  # words further right are about something else
+
+
+def severity_field(severity_number: int, severity_text: bytes = b"") -> bytes:
+    """LogRecord.severity_number = 2 and severity_text = 3."""
+    if not severity_number:
+        return b""
+    return number(2, severity_number) + (block(3, severity_text) if severity_text else b"")
+
+
+def attribute(key: str, value: str | float, *, field: int = 6) -> bytes:
+    """A KeyValue; LogRecord.attributes = 6, Resource.attributes = 1, Span.attributes = 9."""
+    if isinstance(value, str):
+        encoded = text(1, value)
+    elif isinstance(value, bool):
+        encoded = number(2, value)
+    elif isinstance(value, int):
+        encoded = number(3, value)
+    else:
+        encoded = _DOUBLE_VALUE + double(value)
+    return block(field, text(1, key) + block(2, encoded))
+
+
+def record(at_ns: int, fields: bytes, body: bytes) -> bytes:
+    """One LogRecord inside its ScopeLogs. `fields` are all others, encoded; `body` is UTF-8."""
+    value = _TEXT_VALUE + varint(len(body)) + body
+    inner = b"".join((_TIME, fixed64(at_ns), fields, _BODY, varint(len(value)), value))
+    return _RECORD + varint(len(inner)) + inner
+
+
+def observed_field(at_ns: int) -> bytes:
+    return _OBSERVED + fixed64(at_ns)
+
+
+def resource_logs(resource: dict[str, str], scope: str, records: list[bytes]) -> bytes:
+    attributes = b"".join(attribute(k, v, field=1) for k, v in resource.items() if v)
+    scope_logs = block(1, text(1, scope)) + b"".join(records)
+    return block(1, block(1, attributes) + block(2, scope_logs))
+
+
+def severities(lines: bytes, starts: list[int]) -> dict[int, tuple[int, bytes]]:
+    """Position in `starts` -> severity number and word, by one search over all lines.
+
+    `starts` are the offsets of the lines in `lines`. The first word near a line's start that
+    names a severity counts.
+    """
+    found: dict[int, tuple[int, bytes]] = {}
+    line, last = 0, len(starts) - 1
+    for match in _SEVERITY.finditer(lines):
+        at = match.start()
+        while line < last and starts[line + 1] <= at:
+            line += 1
+        if line in found or at - starts[line] > SEVERITY_WITHIN_BYTES:
+            continue
+        group = match.lastindex or 0
+        word = match.group(group)
+        level = _SEVERITY_OF_LETTER[word.upper()] if group == 7 else _SEVERITY_OF_GROUP[group]
+        found[line] = (level, word)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class LogBatch:
+    """A body ready to be sent, and what a question about it needs."""
+
+    body: bytes
+    records: int
+    observed_ns: int
+    first_ns: int
+    last_ns: int
+
+
+def packed(parts: list[bytes]) -> bytes:
+    return zstandard.ZstdCompressor(level=1).compress(b"".join(parts))
