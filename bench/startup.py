@@ -1,0 +1,85 @@
+"""How soon a server with 5 GB of data is ready, and what it holds in memory when idle.
+
+Spans are loaded by the front door and then multiplied inside the engine, which costs seconds
+instead of minutes: the copies have other times and trace ids, but lie on disk as loaded ones do.
+The server is stopped, and killed, and started again. Files are in the page cache, as after a
+restart of the program, not of the machine.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Iterator
+from typing import Final
+
+from bench.bodies import made
+from bench.load import load
+from bench.machine import directory_bytes, resident_bytes
+from bench.program import Trilens
+from bench.report import Details, Figure
+from bench.send import Task
+
+DATA_BYTES: Final = 5_000_000_000
+SPANS_MADE: Final = 2_000_000
+SPAN_BYTES: Final = 75
+GOAL_READY_S, GOAL_IDLE_MB = 3.0, 450.0
+IDLE_S, STARTS = 10.0, 3
+MB: Final = 1e6
+# Every copy is as large as all before it: a doubling.
+DOUBLED: Final = (
+    "INSERT INTO trilens.span_rows SELECT * REPLACE(timestamp + INTERVAL {shift} SECOND AS "
+    "timestamp, lower(hex(sipHash128(trace_id, {shift}))) AS trace_id) FROM trilens.span_rows"
+)
+
+
+def run(scale: float) -> Iterator[Figure]:
+    with Trilens("startup-empty") as program:
+        yield _idle(program, "without data")
+    program = Trilens("startup")
+    program.start()
+    try:
+        details = _fill(program, int(DATA_BYTES * scale))
+        for how, sign in (("stopped", signal.SIGTERM), ("killed", signal.SIGKILL)):
+            ready_s = sorted(_restarted_s(program, sign) for _ in range(STARTS))
+            size = directory_bytes(program.data) / 1e9
+            yield Figure(
+                f"ready with {size:.1f} GB of data, after it was {how}", ready_s[-1], "s", "less",
+                GOAL_READY_S, details=details | {"median_s": round(ready_s[STARTS // 2], 2)},
+            )  # fmt: skip
+        yield _idle(program, f"with {size:.1f} GB of data")
+    finally:
+        program.stop()
+
+
+def _fill(program: Trilens, size_bytes: int) -> Details:
+    paths = [str(path) for path in made("spans", min(SPANS_MADE, size_bytes // SPAN_BYTES))]
+    task = Task("otlp_http", "spans", program.otlp_port, paths)
+    load(task, lambda: program.count("spans"), program.cpu_clock())
+    engine = program.engine()
+    shift = 60
+    while program.tables()["span_rows"] < size_bytes * 0.75:
+        settings = {"max_threads": 1, "max_insert_block_size": 200_000}
+        engine.command(DOUBLED.format(shift=shift), settings=settings, timeout_s=600)
+        shift *= 2
+    engine.close()
+    return {"spans": program.count("spans")}
+
+
+def _restarted_s(program: Trilens, sign: signal.Signals) -> float:
+    if sign == signal.SIGKILL:
+        program.kill()
+    else:
+        program.stop()
+    return program.start()
+
+
+def _idle(program: Trilens, how: str) -> Figure:
+    """Memory after some seconds in which nobody asked for anything."""
+    time.sleep(IDLE_S)
+    engine = resident_bytes(program.engine_pid)
+    whole = resident_bytes(program.pid)
+    return Figure(
+        f"resident memory of all processes, idle, {how}", whole / MB, "MB", "less", GOAL_IDLE_MB,
+        details={"engine_mb": round(engine / MB), "server_mb": round((whole - engine) / MB)},
+    )  # fmt: skip
