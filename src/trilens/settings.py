@@ -157,6 +157,12 @@ class Settings(BaseModel):
         asked = {"http": self.http, "otlp_grpc": self.otlp_grpc, "otlp_http": self.otlp_http}
         return {name: address for name, address in asked.items() if address is not None}
 
+    def retention(self, signal: str) -> tuple[int | None, int | None]:
+        """Seconds and bytes after which rows of `signal` go; None: never."""
+        time_s = getattr(self, f"retention_{signal}_s")
+        size_bytes_max = getattr(self, f"retention_{signal}_bytes_max")
+        return (None if time_s is None else int(time_s), size_bytes_max)
+
 
 @dataclass(frozen=True, slots=True)
 class Loaded:

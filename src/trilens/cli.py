@@ -1,0 +1,162 @@
+"""The commands: `trilens serve | up | sql | spool dump | check`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from trilens import __version__, log_lines
+from trilens.errors import TrilensError
+from trilens.settings import (
+    CONFIG_VARIABLE,
+    ENV_PREFIX,
+    Loaded,
+    Settings,
+    SettingsError,
+    flag,
+    load,
+)
+
+_EPILOG: Final = f"""\
+Settings come from flags, from {ENV_PREFIX}* in the environment and from one YAML file
+(--config or {CONFIG_VARIABLE}), in this order; `trilens check` shows where each came from.
+
+examples:
+  trilens up                                      watch this machine; console on port 4280
+  trilens serve --data-dir /var/lib/trilens       the server alone
+  trilens sql 'SELECT service, count() FROM logs GROUP BY service'
+  trilens spool dump data/spool                   what is kept and not loaded yet
+  trilens check --config trilens.yaml             would it start like this?
+"""
+_VERBS: Final = {
+    "serve": "Start the server: receivers, store, APIs and console.",
+    "up": "Start the server and watch this machine: its numbers, its log files, Trilens itself.",
+    "check": "Say which settings would be used and where each comes from, without starting.",
+    "sql": "Ask a running server in SQL: the views logs, spans, samples, series, exemplars.",
+    "spool": "Look into the spool's files.",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Returns the exit code: 0 done, 1 failed, 2 wrong usage or settings."""
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except TrilensError as error:
+        print(f"trilens: {error}", file=sys.stderr)
+        return 2 if isinstance(error, SettingsError) else 1
+    except BrokenPipeError:  # `trilens sql ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from trilens.server import serve  # noqa: PLC0415 - a second of imports that others spare
+
+    settings = _loaded(arguments).settings
+    log_lines.configure(settings.log_level)
+    return serve(settings, is_watching=arguments.verb == "up")
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    loaded = _loaded(arguments)
+    width = max(len(name) for name in Settings.model_fields)
+    for name, origin in loaded.origins.items():
+        value = "(set)" if name == "token" and loaded.settings.token else _shown(loaded, name)
+        print(f"{name:<{width}}  {value:<24}  {origin}")
+    return 0
+
+
+def _sql(arguments: argparse.Namespace) -> int:
+    from trilens.sql_client import ask  # noqa: PLC0415
+
+    settings = _loaded(arguments).settings
+    query = sys.stdin.read() if arguments.query == "-" else arguments.query
+    fmt = arguments.format or ("PrettyCompact" if sys.stdout.isatty() else "TabSeparatedWithNames")
+    return ask(settings.http, query, fmt=fmt, token=settings.token, out=sys.stdout.buffer)
+
+
+def _spool_dump(arguments: argparse.Namespace) -> int:
+    from trilens.spool.dump import dump  # noqa: PLC0415
+
+    for line in dump(arguments.path):
+        print(line)
+    return 0
+
+
+def _loaded(arguments: argparse.Namespace) -> Loaded:
+    names = Settings.model_fields
+    flags = {name: getattr(arguments, name) for name in names if getattr(arguments, name, None)}
+    return load(flags, os.environ, arguments.config)
+
+
+def _shown(loaded: Loaded, name: str) -> str:
+    value = getattr(loaded.settings, name)
+    if isinstance(value, list):
+        return ":".join(str(item) for item in value)
+    return "off" if value is None else str(value)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="trilens",
+        description="Observability for a cluster in one program: metrics, logs and traces.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"trilens {__version__}")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+    for verb, command in (("serve", _serve), ("up", _serve), ("check", _check)):
+        _with_settings(_verb(verbs, verb, command), tuple(Settings.model_fields))
+    sql = _verb(verbs, "sql", _sql)
+    sql.add_argument("query", metavar="SQL", help="the query, or - for standard input")
+    sql.add_argument("--format", metavar="FORMAT", help="any output format of ClickHouse")
+    _with_settings(sql, ("http", "token"))
+    spool = verbs.add_parser("spool", help=_VERBS["spool"], description=_VERBS["spool"])
+    dump = spool.add_subparsers(dest="spool_verb", required=True, metavar="COMMAND").add_parser(
+        "dump", help="Print every frame, commit mark and damage, from the files alone."
+    )
+    dump.add_argument("path", type=Path, metavar="PATH", help="a spool, one stream, or one file")
+    dump.set_defaults(command=_spool_dump)
+    return parser
+
+
+def _verb(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    command: Callable[[argparse.Namespace], int],
+) -> argparse.ArgumentParser:
+    verb = verbs.add_parser(name, help=_VERBS[name], description=_VERBS[name])
+    verb.set_defaults(command=command)
+    return verb
+
+
+def _with_settings(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
+    parser.add_argument("--config", type=Path, metavar="FILE", help="a YAML file of settings")
+    for name in names:
+        row = Settings.model_fields[name]
+        sentence = (row.description or "").replace("%", "%%")
+        if row.annotation is bool:
+            parser.add_argument(flag(name), action="store_const", const="true", help=sentence)
+        else:
+            parser.add_argument(flag(name), metavar=_metavar(name), help=sentence)
+
+
+def _metavar(name: str) -> str:
+    """What kind of text a flag takes, by the unit at the end of its name."""
+    if name in ("http", "otlp_grpc", "otlp_http", "fluent_forward", "xray"):
+        return "HOST:PORT"
+    for end, shown in (("_bytes_max", "SIZE"), ("_s", "DURATION"), ("_seconds_max", "DURATION"),
+                       ("_dir", "DIR"), ("_logs", "DIRS")):  # fmt: skip
+        if name.endswith(end):
+            return shown
+    return name.rpartition("_")[2].upper()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,290 @@
+r"""The program, put together from left to right: the only module that knows every stage.
+
+    data lock -> sockets -> spool -> receivers and APIs answer
+                                 \-> engine -> schema -> loader, retention    (in a thread)
+
+Senders are served as soon as the spool is open; the engine may still be starting. Stopping goes
+the other way round: no more requests, what is in flight ends, the loader ends its batch, the spool
+is synced, the engine closes. What is not loaded by then stays in the spool for the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+import threading
+from contextlib import ExitStack
+from typing import Final
+
+import uvloop
+from starlette.applications import Starlette
+
+from trilens.agent.watch import Watch
+from trilens.clock import SystemClock
+from trilens.data_lock import DataLock
+from trilens.errors import Broken
+from trilens.measures import Measures
+from trilens.present.access import App, Guarded
+from trilens.present.routes import QueryLimits
+from trilens.present.routes import routes as present_routes
+from trilens.present.threads import Threads
+from trilens.query.ask import AskLimits
+from trilens.query.raw_sql import SqlLimits
+from trilens.receive import RECEIVERS, Limits
+from trilens.receive.admission import Admission
+from trilens.receive.listener import Intake
+from trilens.receive.listener import routes as receive_routes
+from trilens.receive.listener_grpc import GrpcListener
+from trilens.receive.listener_http import HttpListener
+from trilens.server_status import ServerStatus
+from trilens.settings import Settings
+from trilens.spool import Spool
+from trilens.store.dead_letters import DeadLetters
+from trilens.store.engine import EngineBusy
+from trilens.store.engine_embedded import EmbeddedEngine
+from trilens.store.engine_remote import RemoteEngine
+from trilens.store.loader import Loader
+from trilens.store.migrate import migrate
+from trilens.store.retention import TABLES, Limit, Retention
+from trilens.tracing import TracedRequests
+
+# What the server itself may come to hold; the embedded engine gets the rest of memory_bytes_max.
+SERVER_MEMORY_BYTES: Final = 384 << 20
+# Bodies from their first byte to their answer, of the above.
+IN_FLIGHT_BYTES_MAX: Final = 192 << 20
+STOP_GRACE_S: Final = 5.0
+SCHEMA_PAUSE_S: Final = 1.0
+RECEIVER_PATHS: Final = frozenset(path for receiver in RECEIVERS for path in receiver.paths)
+
+log = logging.getLogger("trilens.server")
+
+
+class Server:
+    """One program over one data directory. start() and stop() are called once each."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises Broken when the data directory is in use or an address is taken."""
+        self.settings = settings
+        self.measures = Measures()
+        self._clock = SystemClock()
+        self._open = ExitStack()
+        self._open.enter_context(DataLock(settings.data_dir))
+        self._threads = Threads()
+        self._spool = Spool(
+            settings.data_dir / "spool",
+            size_bytes_max=int(settings.spool_bytes_max),
+            measures=self.measures,
+            clock=self._clock,
+        )
+        self._letters = DeadLetters(
+            settings.data_dir / "dead_letters",
+            self._spool,
+            self.measures,
+            logging.getLogger("trilens.dead_letters"),
+        )
+        self._spool.other_bytes = self._letters.size_bytes
+        self._engine = _engine(settings, self.measures)
+        self._loader = Loader(
+            self._engine.engine,
+            self._spool,
+            self._letters,
+            self.measures,
+            self._clock,
+            logging.getLogger("trilens.loader"),
+        )
+        self._retention = Retention(
+            self._engine.engine,
+            {signal: Limit(*settings.retention(signal)) for signal in TABLES},
+            self.measures,
+            self._clock,
+            logging.getLogger("trilens.retention"),
+        )
+        self.status = ServerStatus(
+            settings, self._clock.now_ns(), self._engine, self._spool, self._letters
+        )
+        self._intake = Intake(
+            self._spool.append,
+            limits=Limits(message_size_bytes_max=int(settings.message_bytes_max)),
+            measures=self.measures,
+            clock=self._clock,
+            admission=Admission(token=settings.token, in_flight_bytes_max=IN_FLIGHT_BYTES_MAX),
+        )
+        self._http = HttpListener(self._app(), host=settings.http.host, port=settings.http.port)
+        self._others = self._other_listeners()
+        self._store_opening = threading.Thread(target=self._open_store, name="open-store")
+        self._is_stopping = threading.Event()
+        self.failure: Exception | None = None
+        self.failed = asyncio.Event()
+
+    async def start(self) -> None:
+        """Returns when all addresses are served; the engine may still be on its way."""
+        self._loop = asyncio.get_running_loop()
+        await asyncio.to_thread(self._spool.open)
+        await asyncio.to_thread(self._letters.open)
+        self._store_opening.start()
+        for listener in (self._http, *self._others.values()):
+            await listener.start()
+        self.status.listening_on("http", self._http.host, self._http.port)
+        for protocol, listener in self._others.items():
+            self.status.listening_on(protocol, listener.host, listener.port)
+
+    async def stop(self) -> None:
+        """Within some seconds: what is acknowledged is on disk, what is loaded is committed."""
+        self._is_stopping.set()
+        for listener in (*self._others.values(), self._http):
+            await listener.stop(grace_s=STOP_GRACE_S)
+        self._intake.close()
+        await asyncio.to_thread(self._stop_store)
+        self._threads.close()
+        self._open.close()
+
+    @property
+    def url(self) -> str:
+        """Where this machine reaches the HTTP port."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._http.host, self._http.host)  # noqa: S104
+        return (
+            f"http://[{host}]:{self._http.port}"
+            if ":" in host
+            else f"http://{host}:{self._http.port}"
+        )
+
+    def _app(self) -> App:
+        routes = [
+            *receive_routes(self._intake),
+            *present_routes(
+                self._engine.engine,
+                program=self.status,
+                measures=self.measures,
+                clock=self._clock,
+                limits=_query_limits(self.settings),
+                threads=self._threads,
+            ),
+        ]
+        app: App = TracedRequests(Starlette(routes=routes))
+        if self.settings.token is None:
+            return app
+        return Guarded(app, token=self.settings.token, open_paths=RECEIVER_PATHS)
+
+    def _other_listeners(self) -> dict[str, HttpListener | GrpcListener]:
+        listeners: dict[str, HttpListener | GrpcListener] = {}
+        grpc, http = self.settings.otlp_grpc, self.settings.otlp_http
+        if grpc is not None:
+            listeners["otlp_grpc"] = GrpcListener(self._intake, host=grpc.host, port=grpc.port)
+        if http is not None:
+            app = TracedRequests(Starlette(routes=receive_routes(self._intake, "otlp")))
+            listeners["otlp_http"] = HttpListener(app, host=http.host, port=http.port)
+        return listeners
+
+    def _open_store(self) -> None:
+        """Engine, schema, loader: in a thread of its own, since each may take its time."""
+        try:
+            self._engine.start()
+            while not self._is_stopping.is_set():
+                try:
+                    migrate(self._engine.engine, logging.getLogger("trilens.schema"))
+                    break
+                except EngineBusy as error:
+                    log.warning("the schema has to wait", extra={"reason": error.message})
+                    self._is_stopping.wait(SCHEMA_PAUSE_S)
+            else:
+                return
+            self._loader.start()
+            self._retention.start()
+            self.status.has_schema = True
+        except Exception as error:
+            log.exception("the store cannot be opened")
+            self.failure = error
+            self._loop.call_soon_threadsafe(self.failed.set)
+
+    def _stop_store(self) -> None:
+        self._store_opening.join()
+        if self.status.has_schema:
+            self._retention.stop()
+            self._loader.stop(STOP_GRACE_S)
+        self._spool.close()
+        self._engine.stop()
+
+
+def serve(settings: Settings, *, is_watching: bool) -> int:
+    """Run until SIGTERM, SIGINT or a failure; returns the exit code."""
+    return uvloop.run(_serve(settings, is_watching=is_watching))
+
+
+async def _serve(settings: Settings, *, is_watching: bool) -> int:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    server = Server(settings)
+    await server.start()
+    _say(_welcome(server, is_watching=is_watching))
+    watch = _watch(server) if is_watching else None
+    waits = [asyncio.ensure_future(event.wait()) for event in (stopping, server.failed)]
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    if watch is not None:
+        await asyncio.to_thread(watch.stop, STOP_GRACE_S)
+    await server.stop()
+    if server.failure is not None:
+        raise Broken(f"Trilens had to stop: {server.failure}")
+    log.info("stopped")
+    return 0
+
+
+def _watch(server: Server) -> Watch:
+    settings = server.settings
+    watch = Watch(
+        server.url,
+        settings.data_dir / "agent",
+        token=settings.token,
+        interval_s=settings.watch_interval_s,
+        log_paths=settings.watch_logs,
+        clock=SystemClock(),
+        measures=server.measures,
+    )
+    watch.start()
+    return watch
+
+
+def _welcome(server: Server, *, is_watching: bool) -> str:
+    """One short block: where everything is."""
+    listening = {one.protocol: one.address for one in server.status.listening()}
+    http = listening["http"]
+    lines = [
+        "Trilens is up." + (" It watches this machine." if is_watching else ""),
+        f"  console            {server.url}",
+        f"  OTLP gRPC          {listening.get('otlp_grpc', 'off')}",
+        f"  OTLP HTTP          {listening.get('otlp_http', 'off')}, and {http}/v1/...",
+        f"  Prometheus write   {server.url}/api/v1/write",
+        f"  SQL                {server.url}/api/sql, or: trilens sql 'SELECT count() FROM logs'",
+        f"  data               {server.settings.data_dir.resolve()}",
+    ]
+    return "\n".join(lines)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _engine(settings: Settings, measures: Measures) -> EmbeddedEngine | RemoteEngine:
+    if settings.engine != "embedded":
+        try:
+            return RemoteEngine(settings.engine)
+        except ValueError as error:
+            raise Broken(f"engine: {error}") from None
+    memory_bytes_max = int(settings.memory_bytes_max) - SERVER_MEMORY_BYTES
+    return EmbeddedEngine(settings.data_dir / "engine", memory_bytes_max, measures=measures)
+
+
+def _query_limits(settings: Settings) -> QueryLimits:
+    memory_bytes = int(settings.query_memory_bytes_max)
+    return QueryLimits(
+        sql=SqlLimits(
+            seconds=settings.query_seconds_max,
+            memory_bytes=memory_bytes,
+            result_rows=settings.query_rows_max,
+            result_bytes=int(settings.query_answer_bytes_max),
+        ),
+        console=AskLimits(seconds=settings.query_seconds_max, memory_bytes=memory_bytes),
+    )
