@@ -1,0 +1,55 @@
+"""kill -9 at random moments during mixed load; between rounds also of the engine alone."""
+
+import random
+import time
+
+import pytest
+
+from soaking import Ledger, Mixed, Program, until
+
+READY_S_MAX = 6.0
+ROUNDS = [3, pytest.param(100, marks=[pytest.mark.soak, pytest.mark.timeout(7200)])]
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    ledger = Ledger(tmp_path / "ledger")
+    yield ledger
+    ledger.close()
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_what_was_acknowledged_is_there_once_after_kills(tmp_path, ledger, rounds):
+    draw = random.Random()
+    with Program(tmp_path / "data") as program:
+        for n in range(rounds):
+            assert program.start() < READY_S_MAX
+            before = ledger.count()
+            with Mixed(program, ledger):
+                until(lambda before=before: ledger.count() > before, 10, "an answer")
+                time.sleep(draw.uniform(0.0, 1.5))
+                program.kill()
+            if n % 10 == 9:
+                program.start()
+                ledger.check(program)
+                program.kill()
+        assert program.start() < READY_S_MAX
+        ledger.check(program)
+        assert program.measure("trilens_spool_damaged_files_total") == 0
+        assert program.terminate() == 0
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_kills_of_the_engine_alone_are_not_noticed_by_senders(tmp_path, ledger, rounds):
+    draw = random.Random()
+    with Program(tmp_path / "data") as program:
+        program.start()
+        with Mixed(program, ledger) as mixed:
+            for n in range(rounds):
+                time.sleep(draw.uniform(0.0, 1.0))
+                program.engine().kill()
+                until(lambda n=n: program.restarts() > n and program.is_ready(), 20, "an engine")
+        ledger.check(program)
+        assert program.restarts() == rounds
+        assert ledger.refused == 0
+        assert mixed.slowest_s < 5
