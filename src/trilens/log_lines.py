@@ -18,6 +18,8 @@ from typing import Any, Final
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _PLAIN: Final = re.compile(r'[^\s"=\\\x00-\x1f]+')
 _ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+# Libraries that say at `info` what we say ourselves.
+_TALKATIVE: Final = ("uvicorn", "asyncio")
 _ESCAPED: Final = re.compile(r'["\\\x00-\x1f]')
 
 
@@ -48,6 +50,8 @@ def configure(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
 def _value(value: Any) -> str:

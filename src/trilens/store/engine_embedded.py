@@ -154,6 +154,7 @@ class EmbeddedEngine:
                 "--memory-bytes-max", str(self._memory_bytes_max),
                 "--lock-wait-s", str(self._lock_wait_s),
             ],
+            start_new_session=True,  # Ctrl-C in a terminal is for us to pass on
             stdin=subprocess.PIPE,  # its end tells the child that we are gone
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
