@@ -1,9 +1,8 @@
-"""The listeners over real sockets: answers, refusals, slow senders, overload, real exporters."""
+"""The listeners over real sockets: answers, refusals, slow senders, overload."""
 
 from __future__ import annotations
 
 import json
-import logging
 import socket
 import struct
 import subprocess
@@ -18,23 +17,6 @@ import grpc
 import httpx
 import pytest
 from google.rpc import error_details_pb2, status_pb2
-from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter as GrpcLogs
-from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import (
-    OTLPMetricExporter as GrpcMetrics,
-)
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpans
-from opentelemetry.exporter.otlp.proto.http import Compression
-from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter as HttpLogs
-from opentelemetry.exporter.otlp.proto.http.metric_exporter import (
-    OTLPMetricExporter as HttpMetrics,
-)
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpSpans
-from opentelemetry.sdk._logs import LoggerProvider, LoggingHandler
-from opentelemetry.sdk._logs.export import SimpleLogRecordProcessor
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from receiving import MESSAGES, Elsewhere, Running
 from trilens import http_body
@@ -428,70 +410,6 @@ def test_requests_in_flight_finish_when_the_listener_stops() -> None:
         threading.Timer(0.3, later.set_result, (None,)).start()
     sender.join(5)
     assert answers == [200]
-
-
-def spans_by(exporter) -> None:
-    provider = TracerProvider()
-    provider.add_span_processor(BatchSpanProcessor(exporter, max_export_batch_size=100))
-    tracer = provider.get_tracer("test")
-    for number in range(500):
-        with tracer.start_as_current_span("parent", attributes={"n": number}) as span:
-            span.add_event("event", {"list": [1, 2, 3]})
-    provider.shutdown()
-
-
-def logs_by(exporter) -> None:
-    provider = LoggerProvider()
-    provider.add_log_record_processor(SimpleLogRecordProcessor(exporter))
-    logger = logging.getLogger("exported")
-    logger.addHandler(LoggingHandler(logger_provider=provider))
-    for number in range(20):
-        logger.warning("line %d", number)
-    provider.shutdown()
-
-
-def metrics_by(exporter) -> None:
-    provider = MeterProvider([PeriodicExportingMetricReader(exporter)])
-    meter = provider.get_meter("test")
-    meter.create_counter("requests").add(3, {"code": 200})
-    meter.create_histogram("seconds").record(0.2)
-    provider.shutdown()
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.parametrize("compressed", [False, True])
-@pytest.mark.parametrize("transport", ["grpc", "http"])
-def test_real_exporters(running: Running, transport: str, compressed: bool) -> None:
-    if transport == "grpc":
-        options = {
-            "endpoint": f"http://127.0.0.1:{running.grpc_port}",
-            "compression": grpc.Compression.Gzip if compressed else None,
-        }
-        spans, logs, metrics = GrpcSpans(**options), GrpcLogs(**options), GrpcMetrics(**options)
-    else:
-        gzip = Compression.Gzip if compressed else Compression.NoCompression
-        spans = HttpSpans(running.url + "/v1/traces", compression=gzip)
-        logs = HttpLogs(running.url + "/v1/logs", compression=gzip)
-        metrics = HttpMetrics(running.url + "/v1/metrics", compression=gzip)
-    spans_by(spans)
-    logs_by(logs)
-    metrics_by(metrics)
-    kept = running.kept
-    assert {e.encoding == "gzip" for e in kept.envelopes} == {compressed}
-    scopes = [
-        s for m in kept.messages("otlp_traces") for r in m.resource_spans for s in r.scope_spans
-    ]
-    assert sum(len(s.spans) for s in scopes) == 500
-    logged = [s for m in kept.messages("otlp_logs") for r in m.resource_logs for s in r.scope_logs]
-    assert sum(len(s.log_records) for s in logged) == 20
-    measured = [
-        metric.name
-        for m in kept.messages("otlp_metrics")
-        for r in m.resource_metrics
-        for s in r.scope_metrics
-        for metric in s.metrics
-    ]
-    assert {"requests", "seconds"} <= set(measured)
 
 
 def test_json_over_the_wire() -> None:
