@@ -1,0 +1,11 @@
+/** English: all words of the console. A file an area; keys begin with the area's name. */
+
+import { logs } from "./en/logs";
+import { metrics } from "./en/metrics";
+import { overview } from "./en/overview";
+import { parts } from "./en/parts";
+import { shell } from "./en/shell";
+import { sources } from "./en/sources";
+import { traces } from "./en/traces";
+
+export const en = { ...shell, ...parts, ...overview, ...logs, ...traces, ...metrics, ...sources } as const;

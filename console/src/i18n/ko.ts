@@ -1,0 +1,14 @@
+/** Korean: exactly the keys of English, told by the type of each file. */
+
+import type { en } from "./en";
+import { logs } from "./ko/logs";
+import { metrics } from "./ko/metrics";
+import { overview } from "./ko/overview";
+import { parts } from "./ko/parts";
+import { shell } from "./ko/shell";
+import { sources } from "./ko/sources";
+import { traces } from "./ko/traces";
+
+export const ko: Record<keyof typeof en, string> = {
+  ...shell, ...parts, ...overview, ...logs, ...traces, ...metrics, ...sources,
+};
