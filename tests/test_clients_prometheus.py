@@ -1,0 +1,357 @@
+"""A real Prometheus that scrapes a program of ours and writes to a receiver: nothing is missing.
+
+Needs the program `prometheus` (Debian's package will do; it speaks remote write 1.0). A sender of
+remote write 2.0 is made by hand below: its rules are those of the specification.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import socket
+import struct
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import cramjam
+import httpx
+import pytest
+
+from receiving import Running
+from trilens.errors import Refused
+from trilens.receive.prometheus_schema import V2
+from trilens.receive.protobuf_schema import message_classes
+
+PROMETHEUS = shutil.which("prometheus")
+needs_prometheus = pytest.mark.skipif(
+    PROMETHEUS is None,
+    reason="LEFT OUT: no real Prometheus on this machine (apt-get install prometheus)",
+)
+SERIES = 40
+STALE = bytes.fromhex("7ff0000000000002")
+OPEN_METRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+NATIVE = (
+    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
+)
+CLIENT = message_classes(
+    "trilens.prometheus_client",
+    {
+        "LabelPair": ("1 string name", "2 string value"),
+        "BucketSpan": ("1 sint32 offset", "2 uint32 length"),
+        "Histogram": (
+            "1 uint64 sample_count",
+            "2 double sample_sum",
+            "5 sint32 schema",
+            "6 double zero_threshold",
+            "7 uint64 zero_count",
+            "12 BucketSpan[] positive_span",
+            "13 sint64[] positive_delta",
+        ),
+        "Metric": ("1 LabelPair[] label", "7 Histogram histogram"),
+        "MetricFamily": ("1 string name", "2 string help", "3 int32 type", "4 Metric[] metric"),
+    },
+)
+
+
+class Shop(ThreadingHTTPServer):
+    """What is scraped: counters that count the scrapes, an exemplar, a native histogram."""
+
+    scrapes = 0
+    is_failing = False
+
+    def open_metrics(self) -> bytes:
+        self.scrapes += 1
+        lines = ["# HELP shop_requests Requests of the shop.", "# TYPE shop_requests counter"]
+        lines += [f'shop_requests_total{{code="{n}"}} {self.scrapes * n}' for n in range(SERIES)]
+        lines[-1] += f' # {{trace_id="{self.scrapes:032x}"}} 0.5'
+        lines += ["# TYPE shop_heat gauge", "shop_heat -0.25", "# EOF", ""]
+        return "\n".join(lines).encode()
+
+    def native(self) -> bytes:
+        histogram = {
+            "sample_count": 6 + self.scrapes,
+            "sample_sum": 1.5,
+            "schema": 2,
+            "zero_threshold": 1e-6,
+            "zero_count": 1,
+            "positive_span": [{"offset": -3, "length": 2}, {"offset": 5, "length": 1}],
+            "positive_delta": [2, -1, 1 + self.scrapes],
+        }
+        metric = {"label": [{"name": "path", "value": "/"}], "histogram": histogram}
+        family = CLIENT["MetricFamily"](name="shop_seconds", type=4, metric=[metric])
+        body = family.SerializeToString()
+        assert len(body) < 128  # one byte of length
+        return bytes([len(body)]) + body
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Shop
+
+    def do_GET(self) -> None:
+        if self.server.is_failing:
+            self.send_error(500)
+            return
+        is_native = self.path == "/native"
+        body = self.server.native() if is_native else self.server.open_metrics()
+        self.send_response(200)
+        self.send_header("content-type", NATIVE if is_native else OPEN_METRICS)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+CONFIG = """
+global: {{scrape_interval: 200ms, external_labels: {{cluster: test}}}}
+scrape_configs:
+  - job_name: shop
+    static_configs: [{{targets: ["127.0.0.1:{shop}"]}}]
+  - job_name: native
+    metrics_path: /native
+    static_configs: [{{targets: ["127.0.0.1:{shop}"]}}]
+remote_write:
+  - url: {url}/api/v1/write
+    send_exemplars: true
+    send_native_histograms: true
+    queue_config: {{batch_send_deadline: 200ms, min_backoff: 50ms, max_backoff: 500ms}}
+    metadata_config: {{send_interval: 1s}}
+"""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return taken.getsockname()[1]
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    with Running() as listeners:
+        yield listeners
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    server = Shop(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def prometheus(tmp_path, running, shop) -> Iterator[httpx.Client]:
+    (tmp_path / "prometheus.yml").write_text(CONFIG.format(shop=shop.server_port, url=running.url))
+    port = free_port()
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [
+                PROMETHEUS,
+                f"--config.file={tmp_path}/prometheus.yml",
+                f"--storage.tsdb.path={tmp_path}/data",
+                f"--web.listen-address=127.0.0.1:{port}",
+                "--enable-feature=exemplar-storage,native-histograms",
+                "--log.level=warn",
+            ],
+            stdout=log,
+            stderr=log,
+        )
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        yield client
+    process.terminate()
+    assert process.wait(20) == 0, (tmp_path / "log").read_text()
+
+
+def wait_until(claim, seconds: float = 40.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not claim():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)
+
+
+def labels_of(series) -> dict[str, str]:
+    return {label.name: label.value for label in series.labels}
+
+
+def kept_series(running: Running, name: str) -> list:
+    return [
+        (labels_of(series), series)
+        for message in running.kept.messages("prometheus_write")
+        for series in message.timeseries
+        if labels_of(series)["__name__"] == name
+    ]
+
+
+def kept_samples(running: Running, name: str) -> list[tuple[str, int, float]]:
+    """(code, time in ms, value) of every sample that ends no series."""
+    return sorted(
+        (labels.get("code", ""), sample.timestamp, sample.value)
+        for labels, series in kept_series(running, name)
+        for sample in series.samples
+        if not math.isnan(sample.value)
+    )
+
+
+def is_ended(running: Running, name: str) -> bool:
+    """Whether its stale marker has come, with exactly its bits."""
+    values = [s.value for _, series in kept_series(running, name) for s in series.samples]
+    return STALE in [struct.pack(">d", value) for value in values]
+
+
+def its_own_samples(prometheus: httpx.Client, name: str) -> list[tuple[str, int, float]]:
+    answer = prometheus.get("/api/v1/query", params={"query": f"{name}[1h]"}).json()
+    return sorted(
+        (series["metric"].get("code", ""), round(at_s * 1000), float(value))
+        for series in answer["data"]["result"]
+        for at_s, value in series["values"]
+    )
+
+
+def its_own_count(prometheus: httpx.Client, name: str) -> float:
+    """A counter that Prometheus keeps about its remote write."""
+    found = 0.0
+    for line in prometheus.get("/metrics").text.splitlines():
+        if line.startswith(f"prometheus_remote_storage_{name}{{"):
+            found += float(line.rpartition(" ")[2])
+    return found
+
+
+@needs_prometheus
+def test_a_real_prometheus_loses_nothing(running: Running, shop: Shop, prometheus) -> None:
+    wait_until(lambda: len(kept_samples(running, "shop_requests_total")) >= 5 * SERIES)
+    running.kept.failure = Refused("spool_full", "no room", retry_after_s=1)
+    labels = ("prometheus_write", "http", "spool_full")
+    wait_until(lambda: running.measures.value("trilens_receive_refused_total", *labels) >= 2)
+    running.kept.failure = None
+    scrapes = shop.scrapes
+    wait_until(lambda: shop.scrapes >= scrapes + 5)
+    shop.is_failing = True
+    for name in ("shop_requests_total", "shop_heat"):
+        own = its_own_samples(prometheus, name)
+        wait_until(lambda name=name, own=own: len(kept_samples(running, name)) >= len(own))
+        assert kept_samples(running, name) == its_own_samples(prometheus, name)
+    wait_until(lambda: is_ended(running, "shop_heat"))
+    labels, _ = kept_series(running, "shop_heat")[0]
+    assert (labels["cluster"], labels["job"]) == ("test", "shop")
+    assert its_own_count(prometheus, "samples_dropped_total") == 0
+    assert its_own_count(prometheus, "samples_failed_total") == 0
+    assert its_own_count(prometheus, "samples_retried_total") > 0
+
+
+@needs_prometheus
+def test_exemplars_metadata_and_native_histograms(running: Running, prometheus) -> None:
+    def exemplars():
+        series = kept_series(running, "shop_requests_total")
+        return [exemplar for _, one in series for exemplar in one.exemplars]
+
+    def metadata():
+        messages = running.kept.messages("prometheus_write")
+        return {m.metric_family_name: m for one in messages for m in one.metadata}
+
+    def histograms():
+        return [h for _, one in kept_series(running, "shop_seconds") for h in one.histograms]
+
+    wait_until(lambda: exemplars() and histograms() and "shop_requests" in metadata())
+    assert exemplars()[0].labels[0].name == "trace_id"
+    assert exemplars()[0].value == 0.5
+    requests = metadata()["shop_requests"]
+    assert (requests.type, requests.help) == (1, "Requests of the shop.")
+    histogram = histograms()[0]
+    assert (histogram.schema, histogram.zero_count_int, histogram.sum) == (2, 1, 1.5)
+    assert [(s.offset, s.length) for s in histogram.positive_spans] == [(-3, 2), (5, 1)]
+    assert list(histogram.positive_deltas)[:2] == [2, -1]
+
+
+# --- remote write 2.0, by hand
+
+HEADERS_2 = {
+    "content-type": "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+    "content-encoding": "snappy",
+    "x-prometheus-remote-write-version": "2.0.0",
+}
+
+
+class Sender2:
+    """What the specification asks of a 2.0 sender: 5xx and 429 again, after Retry-After."""
+
+    def __init__(self, url: str) -> None:
+        self._url = f"{url}/api/v1/write"
+        self.attempts = 0
+
+    def send(self, symbols: list[str], series: list[dict]) -> httpx.Response:
+        request = V2["Request"](symbols=symbols, timeseries=series)
+        body = bytes(cramjam.snappy.compress_raw(request.SerializeToString()))
+        while True:
+            self.attempts += 1
+            answer = httpx.post(self._url, content=body, headers=HEADERS_2)
+            if answer.status_code != 429 and answer.status_code < 500:
+                return answer
+            time.sleep(float(answer.headers["retry-after"]))
+
+
+def written(answer: httpx.Response) -> tuple[int, int, int]:
+    return tuple(
+        int(answer.headers[f"X-Prometheus-Remote-Write-{kind}-Written"])
+        for kind in ("Samples", "Histograms", "Exemplars")
+    )
+
+
+SYMBOLS = ["", "__name__", "shop_requests_total", "code", "200", "Requests.", "1", "trace_id", "ab"]
+
+
+def a_series(at_ms: int) -> dict:
+    return {
+        "labels_refs": [1, 2, 3, 4],
+        "samples": [{"value": 1.5, "timestamp": at_ms, "start_timestamp": at_ms - 60_000}],
+        "exemplars": [{"labels_refs": [7, 8], "value": 0.5, "timestamp": at_ms}],
+        "metadata": {"type": 1, "help_ref": 5, "unit_ref": 6},
+    }
+
+
+def test_remote_write_2_says_what_it_wrote(running: Running) -> None:
+    now_ms = time.time_ns() // 10**6
+    histogram = {"labels_refs": [1, 2], "histograms": [{"schema": 1, "timestamp": now_ms}]}
+    answer = Sender2(running.url).send(SYMBOLS, [a_series(now_ms), histogram])
+    assert (answer.status_code, written(answer)) == (204, (1, 1, 1))
+    (message,) = running.kept.messages("prometheus_write")
+    assert labels_of(message.timeseries[0]) == {"__name__": "shop_requests_total", "code": "200"}
+    assert message.timeseries[0].samples[0].start_timestamp == now_ms - 60_000
+    assert (message.metadata[0].help, message.metadata[0].unit) == ("Requests.", "1")
+
+
+def test_remote_write_2_in_part(running: Running) -> None:
+    beyond = {"labels_refs": [1, 99], "samples": [{"value": 1}]}
+    answer = Sender2(running.url).send(SYMBOLS, [a_series(1), beyond, a_series(2)])
+    assert (answer.status_code, written(answer)) == (400, (2, 0, 2))
+    assert "reference 99" in answer.text
+    (message,) = running.kept.messages("prometheus_write")
+    assert len(message.timeseries) == 2
+
+
+def test_remote_write_2_waits_as_it_is_told(running: Running) -> None:
+    running.kept.failure = Refused("spool_full", "no room", retry_after_s=1)
+    threading.Timer(0.5, lambda: setattr(running.kept, "failure", None)).start()
+    sender = Sender2(running.url)
+    answer = sender.send(SYMBOLS, [a_series(1)])
+    assert (answer.status_code, written(answer), sender.attempts) == (204, (1, 0, 1), 2)
+    assert len(running.kept.envelopes) == 1
+
+
+def test_a_2_0_sender_learns_that_1_0_is_spoken_too(running: Running) -> None:
+    """Another message is 415, so that a sender falls back; success of 1.0 needs no counts."""
+    other = HEADERS_2 | {"content-type": "application/x-protobuf;proto=io.prometheus.write.v3"}
+    url = f"{running.url}/api/v1/write"
+    assert httpx.post(url, content=b"", headers=other).status_code == 415
+    for encoding in ("gzip", "zstd"):
+        headers = HEADERS_2 | {"content-encoding": encoding}
+        assert httpx.post(url, content=b"", headers=headers).status_code == 415
+    empty = bytes(cramjam.snappy.compress_raw(b""))
+    plain = {"content-type": "application/x-protobuf", "content-encoding": "snappy"}
+    answer = httpx.post(url, content=empty, headers=plain)
+    assert (answer.status_code, answer.content) == (204, b"")
