@@ -1,0 +1,67 @@
+"""The rows of one batch: found and removed by their column `_batch`.
+
+What an INSERT wrote before it failed or was killed is unknown, so the rows of a batch that is not
+certainly whole are removed before its frames are loaded again (docs/decisions/0008).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from trilens.store.engine import Engine, EngineBusy
+from trilens.store.schema_sql import kept_table, on_cluster
+
+END_WAIT_S_MAX = 10.0
+END_PAUSE_S = 0.1
+
+
+class BatchRows:
+    """Any thread may call. Every method raises EngineBusy and EngineError."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def count(self, tables: Sequence[str], number: int) -> dict[str, int]:
+        """Rows of the batch in each of the tables that has any."""
+        each = " UNION ALL ".join(
+            f"SELECT '{name}' AS name, count() AS rows FROM trilens.{name} "
+            "WHERE _batch = {batch:UInt64}"
+            for name in tables
+        )
+        found = self._engine.rows(each, params={"batch": number}).rows
+        return {str(name): int(rows) for name, rows in found if rows}
+
+    def remove(self, tables: Sequence[str], number: int) -> None:
+        """Returns when the batch has no rows in these tables.
+
+        On a cluster a replica that lags may not show rows that another one has, so there all
+        tables are gone through; the replicas apply a DELETE after the INSERTs before it.
+        """
+        cluster = self._engine.cluster
+        for name in tables if cluster else self.count(tables, number):
+            self._engine.command(
+                f"DELETE FROM {kept_table(name, cluster)} {on_cluster(cluster)} "
+                "WHERE _batch = {batch:UInt64}",
+                params={"batch": number},
+            )
+
+    def end(self, query_id: str) -> None:
+        """Returns when no statement of this id runs: one whose connection broke may go on."""
+        condition = (
+            "query_id = {query_id:String} OR "
+            "startsWith(query, concat('/* ', {query_id:String}, ' */'))"
+        )
+        cluster = self._engine.cluster
+        source = "system.processes"
+        if cluster:
+            source = "clusterAllReplicas({cluster:String}, system.processes)"
+        deadline = time.monotonic() + END_WAIT_S_MAX
+        while self._engine.rows(
+            f"SELECT 1 FROM {source} WHERE {condition}",
+            params={"query_id": query_id, "cluster": cluster or ""},
+        ).rows:
+            if time.monotonic() > deadline:
+                raise EngineBusy(0, "a statement that was given up does not end")
+            self._engine.kill(query_id)
+            time.sleep(END_PAUSE_S)

@@ -1,0 +1,142 @@
+"""One stream of the spool on its way into the engine: what is read next, how much, and when.
+
+A body grows with what has come since the last one, so a lone frame is loaded at once and a
+backlog in large bodies, whose planning costs 60 ms like that of small ones. Begins are
+BEGIN_PAUSE_S apart, unless there was more to read than fits.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self
+
+from trilens.clock import Clock
+from trilens.envelope import WireFormat
+from trilens.spool import Frame, Position, Run, Stream
+from trilens.store.engine import Engine
+from trilens.store.load import Load
+
+# Unpacked. Measured in docs/decisions/0003 and 0006: 40 MB are 140,000 samples.
+BODY_BYTES_MAX: Final[dict[WireFormat, int]] = {
+    "otlp_traces": 36_000_000,
+    "otlp_logs": 36_000_000,
+    "otlp_metrics": 36_000_000,
+    "prometheus_write": 40_000_000,
+}
+BODY_BYTES_MIN: Final = 256_000
+FRAMES_MAX: Final = 20_000
+BEGIN_PAUSE_S: Final = 0.2
+# A body of this share of the most there may be has left something to read.
+FULL_SHARE: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Frames that are loaded as one batch; `failures` counts attempts that did not succeed."""
+
+    number: int
+    start: Position
+    end: Position
+    frames: tuple[Frame, ...]
+    failures: int = 0
+
+    def halves(self) -> tuple[tuple[Frame, ...], tuple[Frame, ...]]:
+        middle = len(self.frames) // 2
+        return self.frames[:middle], self.frames[middle:]
+
+
+class Lane:
+    """The state of one stream, for the threads that load it. Thread-safe."""
+
+    def __init__(self, engine: Engine, stream: Stream, clock: Clock) -> None:
+        self.stream = stream
+        self.format = stream.format
+        self.load = Load(engine, stream.format)
+        self.is_recovered = threading.Event()
+        self.position = stream.resume_at()
+        self._clock = clock
+        self._body_bytes_top = BODY_BYTES_MAX[stream.format]
+        self._body_bytes_max = self._body_bytes_top
+        self._next_begin_ns = 0
+        self._lock = threading.Lock()
+
+    @property
+    def body_bytes_max(self) -> int:
+        return self._body_bytes_max
+
+    def early_s(self) -> float:
+        """How long a begin should wait yet, for more to come."""
+        return max(0.0, (self._next_begin_ns - self._clock.monotonic_ns()) / 1e9)
+
+    def take(self) -> Piece | None:
+        """Begin a batch of what comes next; None when nothing has come."""
+        with self._lock:
+            if self.early_s():
+                return None
+            run = self.read(self.position)
+            piece = self.begin(run.start, run.end, run.frames) if run.frames else None
+            self.position = run.end
+            if len(run.frames) < FRAMES_MAX:
+                self._next_begin_ns = self._clock.monotonic_ns() + int(BEGIN_PAUSE_S * 1e9)
+            return piece
+
+    def begin(self, start: Position, end: Position, frames: Sequence[Frame]) -> Piece:
+        """Begin a batch: of what is new, or of what was in a batch that has been abandoned."""
+        return Piece(self.stream.begin(start, end).number, start, end, tuple(frames))
+
+    def read(self, start: Position, end: Position | None = None) -> Run:
+        """Frames from `start` on that fit one body, none from `end` on."""
+        return self.stream.read(
+            start,
+            unpacked_bytes_max=self._body_bytes_max,
+            frames_max=FRAMES_MAX,
+            before=end,
+        )
+
+    def note_body(self, size_bytes: int) -> None:
+        """What take() has read, unpacked: when that is about all there may be, go on at once."""
+        if size_bytes >= FULL_SHARE * self._body_bytes_max:
+            self._next_begin_ns = 0
+
+    def shrink(self) -> None:
+        """The engine had no room for a body."""
+        self._body_bytes_max = max(self._body_bytes_max // 2, BODY_BYTES_MIN)
+
+    def grow(self) -> None:
+        """A body was loaded."""
+        self._body_bytes_max = min(self._body_bytes_max * 5 // 4, self._body_bytes_top)
+
+
+class Turns:
+    """So many at once, in the order in which they asked."""
+
+    def __init__(self, at_once: int) -> None:
+        self._free = at_once
+        self._waiting: deque[threading.Event] = deque()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return self
+            mine = threading.Event()
+            self._waiting.append(mine)
+        mine.wait()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().set()
+            else:
+                self._free += 1

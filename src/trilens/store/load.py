@@ -1,0 +1,140 @@
+"""One batch of frames into the engine, by the statements of its format."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Sequence
+
+from trilens.envelope import WireFormat
+from trilens.store.batch_rows import BatchRows
+from trilens.store.decoding import (
+    EMPTY_BODY,
+    REFUSED_BY_THROW_IF,
+    Decode,
+    decodes,
+    tables_counted,
+)
+from trilens.store.engine import Engine, EngineBusy, EngineError
+
+LOAD_TIMEOUT_S = 120.0
+# As a server may have other defaults: be stored when the answer comes, and whole.
+INSERT_SETTINGS = {
+    "async_insert": "0",
+    "distributed_foreground_insert": "1",
+    "insert_deduplicate": "0",
+}
+# After a fallback was needed it is tried first this many times, since bodies of one sender are
+# alike: a refusal costs as much as a load.
+FALLBACK_FIRST = 8
+
+
+class Load:
+    """Loads batches of one format. Several threads may call at once.
+
+    After run() raised, rows of the batch may be there: remove() first, then anything else.
+    """
+
+    def __init__(self, engine: Engine, wire_format: WireFormat) -> None:
+        self.tables = tables_counted(wire_format)
+        self._engine = engine
+        self._rows = BatchRows(engine)
+        self._decodes = decodes(wire_format)
+        self._tried = _Tried()
+        self._first = 0
+        self._first_left = 0
+        # The engine counts what views write on the way too; of these formats it writes once.
+        self._writes_once = len(self.tables) == 1
+
+    def run(self, number: int, body: Sequence[bytes]) -> int:
+        """Load length-delimited messages. Returns the rows that are records.
+
+        Raises:
+            Undecodable: one of these messages never loads.
+            EngineBusy: try again.
+            EngineError: code 395: no statement reads one of these messages; another code: this
+                does not tell whose fault it is, is_sound() does.
+
+        """
+        start = self._start()
+        for place in range(start, len(self._decodes)):
+            try:
+                written = self._run(self._decodes[place], number, body)
+            except EngineError as error:
+                if error.code != REFUSED_BY_THROW_IF or place + 1 == len(self._decodes):
+                    raise
+                self._rows.remove(self.tables, number)
+                self._first, self._first_left = place + 1, FALLBACK_FIRST
+            else:
+                return written if self._writes_once else self._count(number)
+        raise AssertionError("a format has at least one statement")
+
+    def remove(self, number: int, failure: Exception | None = None) -> None:
+        """Returns when the batch has no rows, and none can come. Raises EngineBusy, EngineError."""
+        if isinstance(failure, Unanswered):
+            self._rows.end(failure.query_id)
+        self._rows.remove(self.tables, number)
+
+    def is_sound(self) -> bool:
+        """Whether the statements that failed last in this thread work with nothing in the body.
+
+        Raises EngineBusy.
+        """
+        try:
+            self._run(self._tried.decode, 0, EMPTY_BODY)
+        except EngineBusy:
+            raise
+        except EngineError:
+            return False
+        return True
+
+    def _start(self) -> int:
+        if self._first_left <= 0:
+            self._first = 0
+        self._first_left -= 1
+        return self._first
+
+    def _run(self, decode: Decode, number: int, body: Sequence[bytes]) -> int:
+        """Rows that the first statement has written."""
+        self._tried.decode = decode
+        written = []
+        for statement in decode.statements:
+            if not statement.has_body:
+                self._engine.command(
+                    statement.sql, params={"batch": number}, timeout_s=LOAD_TIMEOUT_S
+                )
+                continue
+            query_id = str(uuid.uuid4())
+            try:
+                rows = self._engine.insert(
+                    statement.sql,
+                    body,
+                    params={"batch": number},
+                    settings=INSERT_SETTINGS,
+                    query_id=query_id,
+                    timeout_s=LOAD_TIMEOUT_S,
+                )
+            except EngineBusy as error:
+                if not error.code:
+                    raise Unanswered(query_id, error.message) from error
+                raise
+            written.append(rows)
+        return written[0]
+
+    def _count(self, number: int) -> int:
+        try:
+            return sum(self._rows.count(self.tables, number).values())
+        except EngineError:
+            return 0  # they are there; only the number is not known
+
+
+class _Tried(threading.local):
+    decode: Decode
+
+
+class Unanswered(EngineBusy):
+    """The engine did not say how the statement ended: it died, or could not be reached."""
+
+    def __init__(self, query_id: str, message: str) -> None:
+        super().__init__(0, message)
+        self.query_id = query_id

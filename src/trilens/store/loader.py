@@ -1,0 +1,292 @@
+"""Frames from the spool into the engine: which, when, and what to do when it fails.
+
+    read a run -> begin -> unpack -> every statement of decode/<format>.sql -> finish
+                    |                        | failed
+                    |                        v
+                    |      remove the rows of the batch, then by what was said
+                    |        busy           the same frames again, after a pause
+                    |        no memory      in two halves, and smaller bodies from now on
+                    |        undecodable    in two halves; a frame alone becomes a dead letter
+                    |        no answer      again, then in two halves: a frame alone that the engine
+                    |                       does not survive several times becomes one too
+                    |        another error  as undecodable if the statement works with nothing in
+                    |                       the body; if not, nobody's data is to blame: again
+    killed here: at the next start the rows of each batch in doubt are removed and its frames are
+    begun again
+
+Promise     each frame is loaded exactly once or is a dead letter, whatever is killed when; the
+            spool forgets a frame only after that
+Threads     LANE_THREADS a stream; a stream never holds all of the LOADS_AT_ONCE, and what waits
+            for a pause holds none, so a slow or poisoned stream does not stop the others
+
+A place is in one batch at a time. The spool knows what was abandoned and not begun again: after a
+kill it is in doubt too.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import pairwise
+from typing import Final, Literal, TypeVar
+
+from trilens.clock import Clock
+from trilens.envelope import WIRE_FORMATS, Envelope
+from trilens.measures import Measures
+from trilens.spool import Frame, Position, Spool
+from trilens.store.dead_letters import DeadLetters
+from trilens.store.decoding import REFUSED_BY_THROW_IF, body_of
+from trilens.store.engine import Engine, EngineBusy, EngineError, Undecodable
+from trilens.store.lane import Lane, Piece, Turns
+
+LOADS_AT_ONCE: Final = 3
+LANE_THREADS: Final = 2
+WAIT_S: Final = 0.25
+PAUSE_S: Final = 0.1
+PAUSE_S_MAX: Final = 5.0
+OUT_OF_MEMORY: Final = 241
+REASON_LENGTH: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Failures of a piece before it is split, and of one frame before it is given up."""
+
+    few: int
+    alone: int
+
+
+# Busy with these codes a body may be the reason itself: it is too large, or kills the engine.
+# Every attempt but the first begins with an engine that has just answered.
+PATIENCE: Final = {0: Patience(few=1, alone=5), OUT_OF_MEMORY: Patience(few=0, alone=20)}
+NONE: Final = Patience(few=0, alone=0)
+SOME: Final = Patience(few=0, alone=1)
+ENDLESS: Final = Patience(few=sys.maxsize, alone=sys.maxsize)
+T = TypeVar("T")
+
+
+class Loader:
+    """start() and stop() are called once each, after the spool is open and before it closes."""
+
+    def __init__(  # noqa: PLR0917 - the parts, in the order of the data
+        self,
+        engine: Engine,
+        spool: Spool,
+        dead_letters: DeadLetters,
+        measures: Measures,
+        clock: Clock,
+        log: logging.Logger,
+    ) -> None:
+        self._engine = engine
+        self._spool = spool
+        self._dead_letters = dead_letters
+        self._measures = measures
+        self._clock = clock
+        self._log = log
+        self._turns = Turns(LOADS_AT_ONCE)
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        for wire_format in WIRE_FORMATS:
+            lane = Lane(self._engine, self._spool.stream(wire_format), self._clock)
+            for place in range(LANE_THREADS):
+                name = f"load-{wire_format}-{place}"
+                target = self._run_first if place == 0 else self._run
+                thread = threading.Thread(target=target, args=(lane,), name=name, daemon=True)
+                self._threads.append(thread)
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self, within_s: float) -> bool:
+        """Begin nothing more; whether the loads that ran have ended in time.
+
+        What has not is in doubt at the next start, as after a kill.
+        """
+        self._stopping.set()
+        deadline_ns = self._clock.monotonic_ns() + int(within_s * 1e9)
+        for thread in self._threads:
+            thread.join(max(0.0, (deadline_ns - self._clock.monotonic_ns()) / 1e9))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def is_idle(self) -> bool:
+        """Whether everything in the spool has been loaded."""
+        return all(self._spool.stream(name).backlog().frames == 0 for name in WIRE_FORMATS)
+
+    def lag_ns(self) -> int:
+        """Age of the oldest frame that is not loaded yet; 0 when there is none."""
+        oldest = [self._spool.stream(name).backlog().oldest_ns for name in WIRE_FORMATS]
+        known = [at_ns for at_ns in oldest if at_ns is not None]
+        return max(0, self._clock.now_ns() - min(known)) if known else 0
+
+    def _run_first(self, lane: Lane) -> None:
+        try:
+            self._recover(lane)
+        except _Stopped:
+            return
+        self._run(lane)
+
+    def _run(self, lane: Lane) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._step(lane)
+            except _Stopped:
+                return
+            except Exception:  # noqa: BLE001 - nothing was begun: a disk is full or fails
+                self._log.exception("loading failed", extra={"format": lane.format})
+                self._stopping.wait(PAUSE_S_MAX)
+
+    def _step(self, lane: Lane) -> None:
+        early_s = lane.early_s()
+        if not lane.is_recovered.wait(WAIT_S):
+            return
+        if early_s:
+            self._stopping.wait(min(early_s, WAIT_S))
+        elif lane.stream.wait(lane.position, WAIT_S):
+            with self._turns:
+                piece = lane.take()
+                if piece is None:
+                    return
+                outcome = self._attempt(lane, piece)
+            self._load_all(lane, self._conclude(lane, piece, outcome))
+
+    def _recover(self, lane: Lane) -> None:
+        doubtful = self._until_done(lane, lane.stream.in_doubt)
+        pieces: list[Piece] = []
+        for batch in doubtful:
+            self._until_done(lane, partial(lane.load.remove, batch.number))
+            self._until_done(lane, partial(lane.stream.abandon, batch.number))
+            pieces += self._begin_range(lane, batch.start, batch.end)
+        lane.is_recovered.set()
+        if doubtful:
+            facts = {"format": lane.format, "batches": len(doubtful)}
+            self._log.info("batches in doubt are loaded again", extra=facts)
+        self._load_all(lane, pieces)
+
+    def _begin_range(self, lane: Lane, start: Position, end: Position) -> list[Piece]:
+        pieces = []
+        while start < end:
+            run = self._until_done(lane, partial(lane.read, start, end))
+            if not run.frames:
+                break
+            begin = partial(lane.begin, run.start, run.end, run.frames)
+            pieces.append(self._until_done(lane, begin))
+            start = run.end
+        return pieces
+
+    def _load_all(self, lane: Lane, pieces: list[Piece]) -> None:
+        """Load pieces, and what they are split into, until none is left."""
+        left = pieces[::-1]
+        while left:
+            piece = left.pop()
+            if piece.failures:
+                self._stopping.wait(min(PAUSE_S * 2**piece.failures, PAUSE_S_MAX))
+            if self._stopping.is_set():
+                raise _Stopped
+            with self._turns:
+                outcome = self._attempt(lane, piece)
+            left += self._conclude(lane, piece, outcome)[::-1]
+
+    def _attempt(self, lane: Lane, piece: Piece) -> int | Exception:
+        """The rows loaded, or why they were not."""
+        started_ns = self._clock.monotonic_ns()
+        try:
+            body = body_of(piece.frames)
+            lane.note_body(sum(map(len, body)))
+            rows = lane.load.run(piece.number, body)
+        except Exception as error:  # noqa: BLE001 - judged by _conclude
+            return error
+        seconds = (self._clock.monotonic_ns() - started_ns) / 1e9
+        visible_ns = self._clock.now_ns() - min(frame.received_at_ns for frame in piece.frames)
+        name = lane.format
+        self._measures.count("trilens_load_rows_total", name, by=rows)
+        self._measures.observe("trilens_load_seconds", name, seconds=seconds)
+        self._measures.observe("trilens_visible_seconds", name, seconds=max(0, visible_ns) / 1e9)
+        return rows
+
+    def _conclude(self, lane: Lane, piece: Piece, outcome: int | Exception) -> list[Piece]:
+        """Finish the batch, or return what has to be loaded instead."""
+        if not isinstance(outcome, Exception):
+            self._until_done(lane, partial(lane.stream.finish, piece.number))
+            lane.grow()
+            self._measures.count("trilens_load_batches_total", lane.format, "done")
+            return []
+        self._until_done(lane, partial(lane.load.remove, piece.number, outcome))
+        code = code_of(outcome)
+        facts = {"format": lane.format, "frames": len(piece.frames), "code": code}
+        self._log.warning("a load failed", extra=facts | {"reason": str(outcome)[:REASON_LENGTH]})
+        verdict = self._verdict(lane, piece, outcome)
+        if verdict == "bury":
+            return self._bury(lane, piece, outcome)
+        self._measures.count("trilens_load_batches_total", lane.format, "retried")
+        if code == OUT_OF_MEMORY:
+            lane.shrink()
+        if verdict == "again":
+            return self._begin_anew(lane, piece, [piece.frames], piece.failures + 1)
+        failures = 1 if isinstance(outcome, EngineBusy) else 0
+        return self._begin_anew(lane, piece, piece.halves(), failures)
+
+    def _verdict(
+        self, lane: Lane, piece: Piece, error: Exception
+    ) -> Literal["again", "split", "bury"]:
+        is_alone = len(piece.frames) == 1
+        if isinstance(error, EngineBusy):
+            patience = PATIENCE.get(error.code, ENDLESS)
+        elif isinstance(error, Undecodable) or code_of(error) == REFUSED_BY_THROW_IF:
+            patience = NONE
+        elif isinstance(error, EngineError) and self._until_done(lane, lane.load.is_sound):
+            # Perhaps only by now: what was amiss may have been put right meanwhile.
+            patience = SOME
+        else:
+            patience = ENDLESS
+        if piece.failures < (patience.alone if is_alone else patience.few):
+            return "again"
+        return "bury" if is_alone else "split"
+
+    def _begin_anew(
+        self, lane: Lane, piece: Piece, parts: Sequence[Sequence[Frame]], failures: int
+    ) -> list[Piece]:
+        """Abandon a batch whose rows have been removed, and begin its parts."""
+        self._until_done(lane, partial(lane.stream.abandon, piece.number))
+        starts = [piece.start, *(part[0].position for part in parts[1:]), piece.end]
+        pieces = []
+        for part, (start, end) in zip(parts, pairwise(starts), strict=True):
+            begun = self._until_done(lane, partial(lane.begin, start, end, part))
+            pieces.append(replace(begun, failures=failures))
+        return pieces
+
+    def _bury(self, lane: Lane, piece: Piece, error: Exception) -> list[Piece]:
+        """The one frame of a piece becomes a dead letter: on disk before its batch is finished."""
+        (frame,) = piece.frames
+        envelope = Envelope(lane.format, frame.received_at_ns, frame.encoding, frame.payload)
+        put = partial(self._dead_letters.put, envelope, reason=str(error), code=code_of(error))
+        self._until_done(lane, put)
+        self._until_done(lane, partial(lane.stream.finish, piece.number))
+        self._measures.count("trilens_load_batches_total", lane.format, "isolated")
+        return []
+
+    def _until_done(self, lane: Lane, step: Callable[[], T]) -> T:
+        """What must happen before anything else may: tried until it succeeds, or stop()."""
+        pause_s = PAUSE_S
+        while True:
+            try:
+                return step()
+            except Exception as error:
+                facts = {"format": lane.format, "reason": str(error)[:REASON_LENGTH]}
+                self._log.warning("loading waits", extra=facts)
+                if self._stopping.wait(pause_s):
+                    raise _Stopped from error
+                pause_s = min(pause_s * 2, PAUSE_S_MAX)
+
+
+def code_of(error: Exception) -> int:
+    """ClickHouse's, or 0."""
+    return error.code if isinstance(error, EngineError) else 0
+
+
+class _Stopped(Exception):
+    """stop() was called: what is begun stays in doubt."""

@@ -1,0 +1,298 @@
+"""The loader over the real spool and the real engine: everything once, whatever happens."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+
+from storing import MEMORY_BYTES_MAX, Store, gauges, logs, spans, until, writes
+from trilens.envelope import Envelope
+from trilens.store import loader as loader_module
+from trilens.store import schema_sql
+from trilens.store.engine_embedded import EmbeddedEngine
+from trilens.store.lane import Turns
+from trilens.store.load import Load
+from trilens.store.loader import Patience
+
+
+@pytest.fixture(scope="module")
+def embedded(tmp_path_factory):
+    embedded = EmbeddedEngine(tmp_path_factory.mktemp("loader"), MEMORY_BYTES_MAX)
+    embedded.start()
+    yield embedded
+    embedded.stop()
+
+
+@pytest.fixture
+def store(tmp_path, embedded):
+    store = Store(tmp_path, embedded).start()
+    yield store
+    store.stop()
+
+
+def logs_envelope(payload):
+    return Envelope("otlp_logs", time.time_ns(), "identity", payload)
+
+
+def batches(store, outcome, wire_format="otlp_logs"):
+    return store.measures.value("trilens_load_batches_total", wire_format, outcome)
+
+
+def test_every_format_is_loaded_and_measured(store):
+    store.put("otlp_logs", logs("one", "two"))
+    store.put("otlp_traces", spans("a", "b", "c"))
+    store.put("otlp_metrics", gauges("g", 1, 2, 3, 4))
+    store.put("prometheus_write", writes("w", 1, 2, 3, 4, 5))
+    store.until_idle()
+    assert store.counts() == {"log_rows": 2, "span_rows": 3, "sample_rows": 9}
+    loaded = store.measures.by_labels("trilens_load_rows_total")
+    assert loaded == {
+        ("otlp_logs",): 2, ("otlp_traces",): 3, ("otlp_metrics",): 4, ("prometheus_write",): 5,
+    }  # fmt: skip
+    assert store.loader.lag_ns() == 0
+    for wire_format in ("otlp_logs", "otlp_traces", "otlp_metrics", "prometheus_write"):
+        assert batches(store, "done", wire_format) == 1
+        assert batches(store, "retried", wire_format) == 0
+    assert 'trilens_visible_seconds_count{format="otlp_logs"} 1' in store.measures.exposition()
+
+
+def test_small_bodies_are_visible_within_a_second(store):
+    store.put("otlp_logs", logs("first"))
+    store.until_idle()
+    waits = []
+    for place in range(8):
+        started_at = time.monotonic()
+        store.put("otlp_logs", logs(f"line {place}"))
+        until(lambda place=place: store.counts().get("log_rows") == place + 2)
+        waits.append(time.monotonic() - started_at)
+    assert sorted(waits)[-2] < 1.0, waits
+
+
+def test_many_small_bodies_are_few_loads(store):
+    for place in range(400):
+        store.spool.append(logs_envelope(logs(str(place))))
+    store.put("otlp_logs", logs("last"))
+    store.until_idle()
+    assert store.counts() == {"log_rows": 401}
+    assert batches(store, "done") < 10
+
+
+def test_lists_take_the_fallback_and_are_there_once(store):
+    request = ExportLogsServiceRequest()
+    record = request.resource_logs.add().scope_logs.add().log_records.add()
+    record.body.array_value.values.add().array_value.values.add().string_value = "deep"
+    for _ in range(3):
+        store.put("otlp_logs", logs("flat"))
+        store.put("otlp_logs", request.SerializeToString())
+        store.until_idle()
+    bodies = store.rows("SELECT body, count() FROM trilens.logs GROUP BY body ORDER BY body")
+    assert bodies == [('[["deep"]]', 3), ("flat", 3)]
+    assert batches(store, "retried") == 0
+
+
+def test_poisoned_frames_are_isolated_and_the_others_loaded(store):
+    sent = []
+    for place in range(40):
+        sent.append(store.spool.append(logs_envelope(logs(f"line {place}"))))
+        if place % 13 == 5:
+            sent.append(store.spool.append(logs_envelope(b"\x0a\xff\xff\xff\xff\x01 no protobuf")))
+    for future in sent:
+        future.result(10)
+    store.put("otlp_logs", b"not snappy", encoding="snappy")
+    store.put("otlp_traces", spans("beside"))
+    store.until_idle()
+    assert store.counts() == {"log_rows": 40, "span_rows": 1}
+    assert store.rows("SELECT uniqExact(body) FROM trilens.logs") == [(40,)]
+    letters = store.letters.newest(10)
+    assert store.letters.totals() == {"otlp_logs": 4}
+    assert batches(store, "isolated") == 4
+    assert letters[0].reason.startswith("not snappy")
+    assert all(letter.code for letter in letters[1:])
+    store.letters.replay(letters[1].id)
+    until(lambda: store.letters.totals() == {"otlp_logs": 4})
+    assert sorted(letter.attempts for letter in store.letters.newest(10)) == [1, 1, 1, 2]
+    assert store.counts() == {"log_rows": 40, "span_rows": 1}
+
+
+def test_a_frame_fails_with_an_error_that_may_be_anybodys_fault(store):
+    """A metric of two kinds: code 36, which no list of ours holds. Only this frame is to blame."""
+    gauge, total = ExportMetricsServiceRequest(), ExportMetricsServiceRequest()
+    one = gauge.resource_metrics.add().scope_metrics.add().metrics.add(name="m")
+    one.gauge.data_points.add(as_int=1)
+    two = total.resource_metrics.add().scope_metrics.add().metrics.add()
+    two.sum.data_points.add(as_int=2)
+    message = one.SerializeToString() + two.SerializeToString()
+    for tag in (0x12, 0x12, 0x0A):  # in a scope, in a resource, in the request
+        message = bytes([tag, len(message)]) + message
+    store.put("otlp_metrics", gauges("good", 1, 2))
+    store.put("otlp_metrics", message)
+    store.put("otlp_metrics", gauges("good", 3))
+    store.until_idle()
+    (letter,) = store.letters.newest(10)
+    assert letter.code == 36
+    assert "OneOf has more than one value" in letter.reason
+    assert store.counts() == {"sample_rows": 3}
+
+
+def test_an_engine_that_is_killed_while_it_loads(store):
+    stop = threading.Event()
+
+    def kill():
+        while not stop.wait(0.5):
+            pid = store.embedded.state().pid
+            if pid is not None:
+                os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        for place in range(60):
+            store.put("otlp_logs", logs(*(f"{place} {n}" for n in range(20))))
+            store.put("prometheus_write", writes("w", *range(20), first=place * 20))
+            time.sleep(0.02)
+    finally:
+        stop.set()
+        killer.join()
+    store.until_idle()
+    assert store.counts() == {"log_rows": 1200, "sample_rows": 1200}
+    assert store.rows("SELECT uniqExact(body) FROM trilens.logs") == [(1200,)]
+    assert store.rows("SELECT uniqExact(series_id) FROM trilens.series") == [(1200,)]
+    assert store.letters.totals() == {}
+    assert batches(store, "retried") + batches(store, "retried", "prometheus_write") > 0
+
+
+def said(caplog):
+    return "".join(getattr(record, "reason", "") for record in caplog.records)
+
+
+def test_a_table_that_is_missing_is_waited_for(store, caplog):
+    (create,) = store.rows("SHOW CREATE TABLE trilens.log_rows")[0]
+    store.engine.command("DROP TABLE trilens.log_rows SYNC")
+    for place in range(5):
+        store.put("otlp_logs", logs(f"line {place}"))
+    until(lambda: "Code: 60" in said(caplog))
+    store.put("otlp_traces", spans("others go on"))
+    until(lambda: store.counts().get("span_rows") == 1)
+    store.engine.command(create)
+    store.until_idle()
+    assert store.letters.totals() == {}
+    assert store.counts() == {"log_rows": 5, "span_rows": 1}
+
+
+def test_nobodys_data_is_to_blame_for_a_function_that_is_missing(store, caplog):
+    migrations = {file.name: file for file in schema_sql.migrations()}
+    store.engine.command("DROP FUNCTION trilens_sample_exponent")
+    for place in range(5):
+        store.put("otlp_metrics", gauges("g", place))
+    until(lambda: batches(store, "retried", "otlp_metrics") >= 2)
+    assert "`trilens_sample_exponent` does not exist" in said(caplog)
+    for statement in schema_sql.rendered(migrations["0004_samples"], None):
+        store.engine.command(statement)
+    store.until_idle()
+    assert store.letters.totals() == {}
+    assert store.counts() == {"sample_rows": 5}
+
+
+def test_batches_in_doubt_are_loaded_once_by_the_next_start(store):
+    """As after a kill: begun, some of the rows there, nothing finished."""
+    store.loader.stop(10)
+    for place in range(6):
+        store.put("otlp_logs", logs(f"line {place}"))
+    stream = store.spool.stream("otlp_logs")
+    load = Load(store.engine, "otlp_logs")
+    start = stream.resume_at()
+    for _ in range(3):
+        run = stream.read(start, unpacked_bytes_max=1 << 20, frames_max=2)
+        batch = stream.begin(run.start, run.end)
+        load.run(batch.number, loader_module.body_of(run.frames[: _ + 1]))
+        start = run.end
+    store.spool.close()
+    store.open_spool()
+    assert len(store.spool.stream("otlp_logs").in_doubt()) == 3
+    store.start_loader()
+    store.put("otlp_logs", logs("line 6"))
+    store.until_idle()
+    assert store.rows("SELECT body FROM trilens.logs ORDER BY body") == [
+        (f"line {place}",) for place in range(7)
+    ]
+
+
+def test_stop_ends_soon_without_an_engine_and_loses_nothing(tmp_path):
+    store = Store(tmp_path)
+    store.start_loader()
+    store.put("otlp_logs", logs("later"))
+    time.sleep(0.3)
+    started_at = time.monotonic()
+    assert store.loader.stop(5)
+    assert time.monotonic() - started_at < 2
+    store.spool.close()
+    again = Store(tmp_path).start()
+    try:
+        again.until_idle()
+        assert again.counts() == {"log_rows": 1}
+    finally:
+        again.stop()
+
+
+def test_a_frame_that_the_engine_does_not_survive_becomes_a_dead_letter(store, monkeypatch):
+    monkeypatch.setattr(loader_module, "PATIENCE", {0: Patience(few=0, alone=1)})
+    run = Load.run
+
+    def deadly(self, number, body):
+        if any(b"deadly" in piece for piece in body):
+            timer = threading.Timer(0.02, os.kill, (store.embedded.state().pid, signal.SIGKILL))
+            timer.start()
+            timer.join()
+        return run(self, number, body)
+
+    monkeypatch.setattr(Load, "run", deadly)
+    futures = [store.spool.append(logs_envelope(logs(f"line {place}"))) for place in range(4)]
+    futures.append(store.spool.append(logs_envelope(logs("deadly"))))
+    for future in futures:
+        future.result(10)
+    store.until_idle()
+    (letter,) = store.letters.newest(10)
+    assert letter.code == 0
+    assert store.counts() == {"log_rows": 4}
+
+
+def test_a_disk_that_refuses_a_dead_letter_is_waited_for(store, monkeypatch):
+    put, attempts = store.letters.put, []
+
+    def full(envelope, *, reason, code):
+        attempts.append(reason)
+        if len(attempts) < 3:
+            raise OSError(28, "No space left on device")
+        return put(envelope, reason=reason, code=code)
+
+    monkeypatch.setattr(store.letters, "put", full)
+    store.put("otlp_logs", b"garbage!")
+    store.until_idle()
+    assert len(attempts) == 3
+    assert store.letters.totals() == {"otlp_logs": 1}
+
+
+def test_turns_are_taken_in_the_order_of_asking():
+    turns, order = Turns(1), []
+
+    def work(place):
+        with turns:
+            order.append(place)
+
+    threads = []
+    with turns:
+        for place in range(5):
+            threads.append(threading.Thread(target=work, args=(place,)))
+            threads[-1].start()
+            until(lambda place=place: len(turns._waiting) == place + 1)
+    for thread in threads:
+        thread.join()
+    assert order == list(range(5))
+    with turns:
+        assert turns._free == 0
