@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,7 +73,10 @@ class MadeUp:
 class Api:
     """The application over `engine`, served on a port of this machine, and what is around it."""
 
-    def __init__(self, engine, *, limits: QueryLimits | None = None, ui: Path | None = None):
+    def __init__(
+        self, engine, *, limits: QueryLimits | None = None, ui: Path | None = None, beside=()
+    ):
+        """Routes `beside` it come first, as those of the receivers do in the program."""
         self.program = MadeUp()
         self.measures = Measures()
         self.threads = Threads()
@@ -85,7 +89,7 @@ class Api:
             threads=self.threads,
             ui_directory=ui or Path("/nonexistent"),
         )
-        self.app = Starlette(routes=self.routes)
+        self.app = Starlette(routes=[*beside, *self.routes])
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -108,3 +112,14 @@ class Api:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+if __name__ == "__main__":  # every endpoint in a process of its own, as receiving.Elsewhere wants
+    from querying import engine
+    from receiving import Kept, an_intake
+    from trilens.receive.listener import routes as receive_routes
+
+    api = Api(engine(), beside=receive_routes(an_intake(Kept())))
+    print(api.url.rpartition(":")[2], 0, flush=True)
+    sys.stdin.read()
+    api.close()

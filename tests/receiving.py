@@ -102,11 +102,17 @@ class Running:
 
 
 class Elsewhere:
-    """Both listeners in a process of their own, whose memory can be seen."""
+    """Both listeners, or another `program`, in a process whose memory can be seen."""
+
+    def __init__(self, program: str = __file__) -> None:
+        self._program = program
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, self._program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         self.http_port, self.grpc_port = map(int, self._process.stdout.readline().split())
         self.url = f"http://127.0.0.1:{self.http_port}"
