@@ -26,9 +26,9 @@ from playwright.sync_api import (
     Request,
     sync_playwright,
 )
+
 from presenting import Api
 from querying import engine
-
 from trilens.present.static_files import UI_DIRECTORY
 
 ARGUMENTS = (

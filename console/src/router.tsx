@@ -5,6 +5,7 @@ import {
 } from "@tanstack/react-router";
 import { readLogsSearch } from "~/screens/logs/search";
 import { readMetricsSearch } from "~/screens/metrics/search";
+import { readSourcesSearch } from "~/screens/sources/search";
 import { readTraceSearch, readTracesSearch } from "~/screens/traces/search";
 import { AppFrame } from "~/shell/app_frame";
 import { NotFound, ScreenFailed } from "~/shell/failures";
@@ -50,6 +51,7 @@ const metrics = createRoute({
 const sources = createRoute({
   getParentRoute: () => root,
   path: "/sources",
+  validateSearch: readSourcesSearch,
   component: lazyRouteComponent(() => import("~/screens/sources/sources_screen"), "SourcesScreen"),
 });
 

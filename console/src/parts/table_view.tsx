@@ -87,7 +87,7 @@ export function TableView<Row>(props: Props<Row>) {
   const most =
     rowsMax === undefined || shown.length === 0
       ? undefined
-      : HEAD_PX + Math.min(rowsMax, shown.length) * rowHeightPx + 2;
+      : HEAD_PX + Math.min(rowsMax, shown.length) * rowHeightPx;
   return (
     <div
       ref={place}
@@ -110,6 +110,7 @@ export function TableView<Row>(props: Props<Row>) {
               className={classes.row}
               style={{ gridTemplateColumns: tracks, height: rowHeightPx, transform: `translateY(${item.start}px)` }}
               role="row" aria-rowindex={item.index + 2} aria-selected={key === props.selectedKey}
+              data-last={item.index === shown.length - 1 || undefined}
               data-active={item.index === active || undefined}
               data-opens={onOpen !== undefined || undefined}
               onClick={() => {

@@ -24,6 +24,7 @@ export const overview = {
   "overview.noHostsWhat":
     "Start Trilens with `trilens up` to watch this machine, or let a Prometheus write node_exporter's metrics here:",
   "overview.logVolume": "Log volume by severity",
+  "overview.perBar": "{step} a bar",
   "overview.slowest": "Slowest operations",
   "overview.operation": "Operation",
   "overview.service": "Service",

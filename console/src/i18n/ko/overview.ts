@@ -26,6 +26,7 @@ export const overview: Record<keyof typeof english, string> = {
   "overview.noHostsWhat":
     "`trilens up`으로 시작하면 이 기계를 지켜봅니다. 또는 Prometheus가 node_exporter의 메트릭을 여기에 쓰게 하세요:",
   "overview.logVolume": "심각도별 로그 양",
+  "overview.perBar": "막대당 {step}",
   "overview.slowest": "가장 느린 작업",
   "overview.operation": "작업",
   "overview.service": "서비스",

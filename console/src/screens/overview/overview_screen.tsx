@@ -29,7 +29,7 @@ export function OverviewScreen() {
           <div className={classes.overview}>
             <Problems problems={answer.problems} />
             <Arriving arriving={answer.arriving} volume={answer.log_volume.buckets} />
-            <Panel title={t("overview.logVolume")} note={duration(answer.log_volume.step_ms * 1e6)}>
+            <Panel title={t("overview.logVolume")} note={t("overview.perBar", { step: duration(answer.log_volume.step_ms * 1e6) })}>
               {answer.log_volume.buckets.every((one) => Object.keys(one.counts).length === 0) ? (
                 <Empty title={t("overview.noLogs")} icon="logs">
                   {t("overview.noLogsWhat")}

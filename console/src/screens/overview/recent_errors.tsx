@@ -22,11 +22,11 @@ export function RecentErrors({ rows, isOld }: Props) {
   const columns = useMemo<Column<LogRow>[]>(
     () => [
       {
-        id: "time", label: t("overview.time"), width: "96px",
+        id: "time", label: t("overview.time"), width: "112px",
         cell: (row) => <span title={row.timestamp}>{rowTime(millisecondsOf(row.timestamp), zone).slice(6)}</span>,
       },
       {
-        id: "severity", label: t("overview.severity"), width: "80px",
+        id: "severity", label: t("overview.severity"), width: "86px",
         cell: (row) => <SeverityBadge severity={row.severity} text={row.severity_text} />,
       },
       {

@@ -21,22 +21,22 @@ export function SlowestOperations({ operations, isOld }: Props) {
   const columns = useMemo<Column<Operation>[]>(
     () => [
       {
-        id: "name", label: t("overview.operation"), width: "minmax(9rem, 2fr)",
+        id: "name", label: t("overview.operation"), width: "minmax(8rem, 2fr)",
         cell: (row) => <span title={row.name}>{row.name}</span>,
       },
       {
-        id: "service", label: t("overview.service"), width: "minmax(6rem, 1fr)",
+        id: "service", label: t("overview.service"), width: "minmax(5rem, 1fr)",
         cell: (row) => <span className="muted" title={row.service}>{row.service}</span>,
       },
-      { id: "p50", label: "p50", width: "76px", isNumber: true, sortBy: (row) => row.p50_ns, cell: (row) => duration(row.p50_ns) },
-      { id: "p95", label: "p95", width: "76px", isNumber: true, sortBy: (row) => row.p95_ns, cell: (row) => duration(row.p95_ns) },
-      { id: "p99", label: "p99", width: "76px", isNumber: true, sortBy: (row) => row.p99_ns, cell: (row) => duration(row.p99_ns) },
+      { id: "p50", label: "p50", width: "72px", isNumber: true, sortBy: (row) => row.p50_ns, cell: (row) => duration(row.p50_ns) },
+      { id: "p95", label: "p95", width: "72px", isNumber: true, sortBy: (row) => row.p95_ns, cell: (row) => duration(row.p95_ns) },
+      { id: "p99", label: "p99", width: "72px", isNumber: true, sortBy: (row) => row.p99_ns, cell: (row) => duration(row.p99_ns) },
       {
-        id: "rate", label: t("overview.rate"), width: "76px", isNumber: true,
+        id: "rate", label: t("overview.rate"), width: "80px", isNumber: true,
         sortBy: (row) => row.rate_per_s, cell: (row) => perSecond(row.rate_per_s),
       },
       {
-        id: "errors", label: t("overview.errors"), width: "66px", isNumber: true,
+        id: "errors", label: t("overview.errors"), width: "72px", isNumber: true,
         sortBy: (row) => row.error_ratio, cell: (row) => <ErrorShare ratio={row.error_ratio} />,
       },
     ],
