@@ -60,8 +60,7 @@ class Checkpoint:
     def load(self) -> None:
         """What the file says. A damaged file counts as none, and is said in the log."""
         try:
-            state = orjson.loads(self._path.read_bytes())
-            self.acknowledged, self.in_flight = state["acknowledged"], state["in_flight"]
+            self.acknowledged, self.in_flight = _progress(self._path.read_bytes())
             self.is_first_start = False
         except FileNotFoundError:
             return
@@ -84,6 +83,14 @@ class Checkpoint:
         finally:
             os.close(directory)
         self.acknowledged, self.in_flight = acknowledged, in_flight
+
+
+def _progress(text: bytes) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    state = orjson.loads(text)
+    acknowledged, in_flight = state["acknowledged"], state["in_flight"]
+    if state["version"] != 1 or not isinstance(acknowledged, dict):
+        raise ValueError("it is not a checkpoint")
+    return acknowledged, in_flight
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,8 @@ READ_BYTES: Final = 256 << 10
 BATCH_BYTES_MAX: Final = 512 << 10  # of JSON
 BATCHES_PER_POLL_MAX: Final = 16
 LINE_BYTES_MAX: Final = 1 << 20
-QUICK_ENDS_MAX: Final = 3  # in a row, without an entry: then the cursor is not to be had
+_US_MAX: Final = 1 << 53
+QUICK_ENDS_MAX: Final = 3  # in a row, without an entry, of a journal that can be read
 PROBE_MAX_S: Final = 5.0
 STOP_MAX_S: Final = 2.0
 # What rsyslog and syslog-ng of Debian, Red Hat and SUSE write below /var/log.
@@ -96,7 +97,11 @@ class Entry:
     def parse(cls, line: bytes) -> Entry:
         """One line of journalctl's JSON. Raises ValueError, KeyError or TypeError."""
         row = orjson.loads(line)
+        if not isinstance(row, dict) or not isinstance(row["__CURSOR"], str):
+            raise TypeError("it is not an entry")
         at_us = int(_text(row.get("_SOURCE_REALTIME_TIMESTAMP")) or row["__REALTIME_TIMESTAMP"])
+        if not 0 < at_us < _US_MAX:
+            raise ValueError("its time is out of range")
         unit = _text(row.get("_SYSTEMD_UNIT")) or _text(row.get("_SYSTEMD_USER_UNIT"))
         identifier, command = _text(row.get("SYSLOG_IDENTIFIER")), _text(row.get("_COMM"))
         service = identifier or unit.removesuffix(".service") or command or "journal"
@@ -302,7 +307,8 @@ class Journal:
         self._end_child()
         self._quick_ends += 1
         self._pause(f"{self._program} ended with status {child.returncode}")
-        if self._cursor and self._quick_ends >= QUICK_ENDS_MAX:
+        is_for_the_cursor = self._cursor and self._quick_ends >= QUICK_ENDS_MAX
+        if is_for_the_cursor and not why_not(self._program):
             log.error("the journal cannot be read on from where we were: entries may be missing")
             self._cursor, self._backlog_lines, self._quick_ends = "", 0, 0
 

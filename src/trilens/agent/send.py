@@ -171,6 +171,7 @@ class Outbox:
         self._backoff = Backoff()
         self._is_failing = False
         self.last_error = ""
+        self.sent_at_ns: dict[str, int] = {}  # by source, the last success
         self._thread = threading.Thread(target=self._run, name="watch-outbox", daemon=True)
 
     def start(self) -> None:
@@ -190,7 +191,8 @@ class Outbox:
         with self._changed:
             self._deadline_s = time.monotonic() + within_s
             self._changed.notify_all()
-        self._thread.join(within_s)
+        if self._thread.ident is not None:
+            self._thread.join(within_s)
         with self._changed:  # a parcel still on its way then is the thread's to count
             while len(self._parcels) > self._thread.is_alive():
                 self._drop(self._take(-1), "stopped")
@@ -252,6 +254,7 @@ class Outbox:
     def _succeeded(self, parcel: Parcel) -> None:
         count_sent(self._measures, parcel.source, parcel.records, len(parcel.body))
         self._backoff.reset()
+        self.sent_at_ns[parcel.source] = time.time_ns()
         if self._is_failing:
             log.info("sending to the server works again")
         self._is_failing, self.last_error = False, ""

@@ -162,11 +162,12 @@ class Tailer:
     # -- finding -------------------------------------------------------------------------------
 
     def _look(self, now_ns: int) -> None:
+        is_due = self._clock.monotonic_ns() >= self._discover_at_ns
         for file in self._files.values():
+            was_rotated = file.is_rotated
             file.is_rotated = not _leads_to(file.path, file.key)
-        if self._clock.monotonic_ns() >= self._discover_at_ns or any(
-            file.is_rotated and file.grown_at_ns == 0 for file in self._files.values()
-        ):
+            is_due |= file.is_rotated and not was_rotated  # there is a new file, or soon
+        if is_due:
             self._discover(now_ns)
             self._discover_at_ns = self._clock.monotonic_ns() + int(DISCOVER_EVERY_S * 1e9)
 

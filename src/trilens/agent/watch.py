@@ -113,7 +113,11 @@ class Watch:
         self._outbox.start()
         self._add("host_metrics", self._numbers_source())
         self._add("processes", self._processes_source())
-        self._add("self_telemetry", self._telemetry_source())
+        self._add(
+            "self_telemetry",
+            self._telemetry_source(),
+            sent_at_ns=lambda: self._outbox.sent_at_ns.get("self_measures", 0),
+        )
         # Asking for the journal takes a moment, and what it answers decides about files.
         self._add("log_sources", self._begin_log_sources)
 
@@ -131,7 +135,7 @@ class Watch:
             state: int(self._measures.value("trilens_agent_files", state))
             for state in ("followed", "unreadable", "over_limit")
         }
-        sources = [source.status(self._outbox.last_error) for source in list(self._sources)]
+        sources = [source.status() for source in list(self._sources)]
         if self._why_no_journal:
             sources.append(SourceStatus("journald", False, self._why_no_journal, 0))
         return WatchStatus(
@@ -211,7 +215,7 @@ class Watch:
                 delivery, Checkpoint(journal_path), host=self.host, clock=self._clock,
                 measures=self._measures, program=self._journal_program, backlog_lines=backlog_lines,
             )  # fmt: skip
-            self._add("journald", _until_empty(journal), delivery=delivery, at_end=journal.stop)
+            self._add_lines("journald", journal, delivery, lambda: journal.last_error)
         where = _where(self._log_paths, tuple(excluded))
         self._places = where.places
         delivery = self._delivery("log_files")
@@ -219,7 +223,22 @@ class Watch:
             where, delivery, Checkpoint(tail_path),
             host=self.host, clock=self._clock, measures=self._measures,
         )  # fmt: skip
-        self._add("log_files", _until_empty(tailer), delivery=delivery, at_end=tailer.stop)
+        self._add_lines("log_files", tailer, delivery)
+
+    def _add_lines(
+        self,
+        name: str,
+        source: Tailer | Journal,
+        delivery: LogDelivery,
+        reason: Callable[[], str] = lambda: "",
+    ) -> None:
+        self._add(
+            name,
+            _until_empty(source),
+            reason=lambda: reason() or delivery.last_error,
+            sent_at_ns=lambda: delivery.sent_at_ns,
+            at_end=source.stop,
+        )
 
     def _delivery(self, source: str) -> LogDelivery:
         return LogDelivery(
@@ -234,12 +253,16 @@ class Watch:
         name: str,
         work: Callable[[], float | None],
         *,
-        delivery: LogDelivery | None = None,
-        at_end: Callable[[], None] | None = None,
+        reason: Callable[[], str] | None = None,
+        sent_at_ns: Callable[[], int] | None = None,
+        at_end: Callable[[], None] = lambda: None,
     ) -> None:
         source = _Source(
-            name, work, self._stopping, self._measures, delivery=delivery, at_end=at_end
-        )
+            name, work, self._stopping, self._measures,
+            reason=reason or (lambda: self._outbox.last_error),
+            sent_at_ns=sent_at_ns or (lambda: self._outbox.sent_at_ns.get(name, 0)),
+            at_end=at_end,
+        )  # fmt: skip
         self._sources.append(source)
         source.start()
 
@@ -277,14 +300,17 @@ class _Source:
         stopping: threading.Event,
         measures: Measures,
         *,
-        delivery: LogDelivery | None,
-        at_end: Callable[[], None] | None,
+        reason: Callable[[], str],
+        sent_at_ns: Callable[[], int],
+        at_end: Callable[[], None],
     ) -> None:
+        """`reason` says why it is not working though its rounds do not fail."""
         self.name = name
         self._work = work
         self._stopping = stopping
         self._measures = measures
-        self._delivery = delivery
+        self._reason = reason
+        self._sent_at_ns = sent_at_ns
         self._at_end = at_end
         self._backoff = Backoff(1.0, 60.0)
         self._error = ""
@@ -296,22 +322,18 @@ class _Source:
     def join(self, within_s: float) -> None:
         self._thread.join(within_s)
 
-    def status(self, outbox_error: str) -> SourceStatus:
-        if self._delivery is not None:
-            error = self._error or self._delivery.last_error
-            return SourceStatus(self.name, not error, error, self._delivery.sent_at_ns)
-        error = self._error or outbox_error
-        return SourceStatus(self.name, not error, error, 0)
+    def status(self) -> SourceStatus:
+        reason = self._error or self._reason()
+        return SourceStatus(self.name, not reason, reason, self._sent_at_ns())
 
     def _run(self) -> None:
         pause_s: float | None = 0.0
         while pause_s is not None and not self._stopping.wait(pause_s):
             pause_s = self._round()
-        if self._at_end is not None:
-            try:
-                self._at_end()
-            except Exception:
-                log.exception("watching %s did not end well", self.name)
+        try:
+            self._at_end()
+        except Exception:
+            log.exception("watching %s did not end well", self.name)
 
     def _round(self) -> float | None:
         began_s = time.monotonic()
