@@ -71,7 +71,8 @@ def test_names():
     rows = asker().rows(metrics.names(TEN_MINUTES, match="HTTP", limit=10))
     assert rows == [
         {"metric": "http_requests_total", "type": "counter", "unit": "", "help": "Requests.",
-         "series": 2, "kind": "counter", "temporality": ""}
+         "series": 2, "kind": "counter", "temporality": "",
+         "is_monotonic": False}
     ]  # fmt: skip
     every = asker().rows(metrics.names(TEN_MINUTES, match="", limit=3))
     assert [row["metric"] for row in every] == [

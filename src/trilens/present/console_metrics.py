@@ -61,7 +61,7 @@ ENDPOINTS = (
          Parameter("limit", "integer", "At most so many.", 500, least=1,
                    most=metrics.NAMES_MAX)),
         of(metrics=array(of(metric=TEXT, type=TEXT, unit=TEXT, help=TEXT, series=INTEGER,
-                            kind=TEXT, temporality=TEXT))), _names,
+                            kind=TEXT, temporality=TEXT, is_monotonic=BOOLEAN))), _names,
     ),
     Endpoint(
         "GET", "/metrics/labels", "Labels of a metric and their most frequent values.",

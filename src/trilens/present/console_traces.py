@@ -39,8 +39,9 @@ _TRACE = of(
 _SPAN = of(
     timestamp=TEXT, duration_ns=INTEGER, trace_id=TEXT, span_id=TEXT, parent_span_id=TEXT,
     trace_state=TEXT, name=TEXT, kind=TEXT, status=TEXT, status_message=TEXT,
-    attributes=TEXT_MAP, resource=TEXT_MAP, scope_name=TEXT, scope_version=TEXT, flags=INTEGER,
-    dropped_attributes_count=INTEGER, dropped_events_count=INTEGER, dropped_links_count=INTEGER,
+    attributes=TEXT_MAP, attribute_types=array(TEXT), resource=TEXT_MAP, scope_name=TEXT,
+    scope_version=TEXT, flags=INTEGER, dropped_attributes_count=INTEGER,
+    dropped_events_count=INTEGER, dropped_links_count=INTEGER,
     cluster=TEXT, node=TEXT, namespace=TEXT, workload=TEXT, pod=TEXT, container=TEXT,
     service=TEXT,
     events=array(of(timestamp=TEXT, name=TEXT, attributes=TEXT_MAP,

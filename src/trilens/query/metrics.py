@@ -38,7 +38,10 @@ _SEEN_SLACK_NS = 24 * 3600 * NS
 
 
 def names(within: TimeRange, *, match: str, limit: int) -> Statement:
-    """Columns metric, type, unit, help, series, kind, temporality; `match` is a part of a name."""
+    """Columns metric, type, unit, help, series, kind, temporality, is_monotonic.
+
+    `match` is a part of a name.
+    """
     bound = Bound()
     like = f"AND positionCaseInsensitive(metric, {bound(match, 'String')}) > 0" if match else ""
     family = "replaceRegexpOne(s.metric, '_(bucket|count|sum|total|info)$', '')"
@@ -48,9 +51,10 @@ def names(within: TimeRange, *, match: str, limit: int) -> Statement:
         "multiIf(s.kind != '', s.kind, own.type != '', own.type, family.type) AS type, "
         "multiIf(s.unit != '', s.unit, own.unit != '', own.unit, family.unit) AS unit, "
         "if(own.help != '', own.help, family.help) AS help, s.series AS series, "
-        "type AS kind, s.temporality AS temporality FROM ("
+        "type AS kind, s.temporality AS temporality, s.is_monotonic AS is_monotonic FROM ("
         "SELECT toString(metric) AS metric, toString(any(kind)) AS kind, "
         "toString(any(temporality)) AS temporality, toString(any(unit)) AS unit, "
+        "any(is_monotonic) AS is_monotonic, "
         f"uniqExact(series_id) AS series FROM {SERIES} "
         f"WHERE {_seen(within, bound)} {like} GROUP BY metric "
         f"ORDER BY metric LIMIT {bound(limit, 'UInt64')}) AS s "

@@ -128,6 +128,7 @@ def _summary(row: dict[str, Any]) -> dict[str, Any]:
 SPAN_COLUMNS = (
     "toString(timestamp) AS at, duration_ns, trace_id, span_id, parent_span_id, trace_state, "
     "name, toString(kind) AS kind, toString(status) AS status, status_message, attributes, "
+    "arrayMap(type -> toString(type), attribute_types) AS attribute_types, "
     "events, links, resource, scope_name, scope_version, flags, dropped_attributes_count, "
     "dropped_events_count, dropped_links_count, cluster, node, namespace, workload, pod, "
     "container, service"
