@@ -235,7 +235,7 @@ def _watch(server: Server) -> Watch:
     settings = server.settings
     watch = Watch(
         server.url,
-        settings.data_dir / "agent",
+        settings.data_dir,
         token=settings.token,
         interval_s=settings.watch_interval_s,
         log_paths=settings.watch_logs,
