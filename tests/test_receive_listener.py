@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import zlib
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import cramjam
 import grpc
@@ -158,6 +158,78 @@ def test_a_call_without_its_message_is_cut(monkeypatch) -> None:
         )
 
 
+def test_a_slow_call_makes_room_for_those_who_wait(monkeypatch) -> None:
+    monkeypatch.setattr(listener_grpc, "HURRY_S", 0.5)
+    stalled = threading.Event()
+    with Running(in_flight_bytes_max=MIB, limits=Limits(message_size_bytes_max=MIB)) as running:
+        with grpc.insecure_channel(f"127.0.0.1:{running.grpc_port}") as channel:
+            never = (SPAN for _ in range(1) if stalled.wait(20))
+            pending = channel.stream_unary(TRACES).future(never)
+            wait_until(lambda: running.measures.value(
+                "trilens_receive_requests_total", "otlp_traces", "grpc") == 1)  # fmt: skip
+            started_s = time.monotonic()
+            call(running, SPAN)
+            assert 0.2 < time.monotonic() - started_s < 5
+            error = pending.exception(5)
+            stalled.set()
+        assert error.code() == grpc.StatusCode.UNAVAILABLE
+        assert retry_delay_s(error) == 1.0
+
+
+def test_large_messages_at_once_by_grpc_have_a_budget() -> None:
+    """Each costs gRPC its size while it arrives: all at once would be 1.2 GB and more."""
+    size = 50 * MIB
+    body = (
+        b"\xfa\x7f" + bytes([size >> 7 * n & 127 | 128 * (n < 3) for n in range(4)]) + bytes(size)
+    )
+    with Elsewhere() as elsewhere:
+        with ThreadPoolExecutor(24) as threads:
+            outcomes = set(threads.map(lambda _: outcome(elsewhere, body), range(24)))
+        assert outcomes <= {"OK", "UNAVAILABLE"}
+        assert elsewhere.grown_mib() < 1100
+        call(elsewhere, SPAN)
+
+
+def outcome(running: Elsewhere, body: bytes) -> str:
+    try:
+        call(running, body)
+    except grpc.RpcError as error:
+        return str(error.code().name)
+    return "OK"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [bytes(range(256)) * 40, b"POST /v1/traces HTTP/1.1\r\nhost: t\r\n\r\n", b"PRI * HTTP/2.0\r\n",
+     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\xff" * 1000],
+    ids=["random", "http1", "half a preface", "bad frames"],
+)  # fmt: skip
+def test_bytes_that_are_not_grpc(running: Running, data: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", running.grpc_port), timeout=15) as sender:
+        sender.sendall(data)
+        sender.shutdown(socket.SHUT_WR)
+        try:
+            while sender.recv(4096):
+                pass
+        except ConnectionResetError:
+            pass
+    call(running, SPAN)
+
+
+@pytest.mark.parametrize("compression", [None, grpc.Compression.Gzip, grpc.Compression.Deflate])
+@pytest.mark.parametrize("service", ["trace.v1.Trace", "logs.v1.Logs", "metrics.v1.Metrics"])
+def test_garbage_to_every_service(running: Running, service: str, compression) -> None:
+    path = f"/opentelemetry.proto.collector.{service}Service/Export"
+    nested = b"\x0a\x04" * 5000
+    with grpc.insecure_channel(f"127.0.0.1:{running.grpc_port}") as channel:
+        for body in (b"\xff" * 1000, nested, SPAN[:-1], b"\x1f\x8b" + bytes(50), b"\x78\x9c\xff"):
+            with pytest.raises(grpc.RpcError) as error:
+                channel.unary_unary(path)(body, timeout=20, compression=compression)
+            assert error.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+        channel.unary_unary(path)(b"", timeout=20, compression=compression)
+    assert running.kept.envelopes == []
+
+
 def test_half_open_connections_to_grpc_are_cut(monkeypatch) -> None:
     monkeypatch.setattr(listener_grpc, "HANDSHAKE_GRACE_MS", 500)
     with Running() as running:
@@ -226,7 +298,7 @@ import sys, grpc
 options = [("grpc.max_send_message_length", -1)]
 with grpc.insecure_channel("127.0.0.1:" + sys.argv[1], options=options) as channel:
     try:
-        channel.unary_unary(sys.argv[2])(bytes(512 << 20), compression=grpc.Compression.Gzip)
+        channel.unary_unary(sys.argv[2])(bytes(200 << 20), compression=grpc.Compression.Gzip)
     except grpc.RpcError as error:
         print(error.code().name)
 """
@@ -385,7 +457,10 @@ from trilens.receive.listener_grpc import GrpcListener
 from trilens.receive.listener_http import CannotListen
 from types import SimpleNamespace
 async def main():
-    intake = SimpleNamespace(limits=SimpleNamespace(message_size_bytes_max=1))
+    intake = SimpleNamespace(
+        limits=SimpleNamespace(message_size_bytes_max=1),
+        admission=SimpleNamespace(in_flight_bytes_max=1),
+    )
     try:
         await GrpcListener(intake, host="127.0.0.1", port={running.grpc_port}).start()
     except CannotListen as error:

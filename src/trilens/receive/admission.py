@@ -24,7 +24,7 @@ class Admission:
         self, *, token: str | None = None, in_flight_bytes_max: int = IN_FLIGHT_BYTES_MAX
     ) -> None:
         self._token = None if token is None else token.encode()
-        self._in_flight_bytes_max = in_flight_bytes_max
+        self.in_flight_bytes_max = in_flight_bytes_max
         self.in_flight_bytes = 0
 
     def admit(self, authorization: str, *, announced_bytes: int = 0) -> Ticket:
@@ -40,7 +40,7 @@ class Admission:
 
     def _check_room(self, size_bytes: int) -> None:
         # An idle server takes whatever the limits of a request allow.
-        if self.in_flight_bytes and self.in_flight_bytes + size_bytes > self._in_flight_bytes_max:
+        if self.in_flight_bytes and self.in_flight_bytes + size_bytes > self.in_flight_bytes_max:
             raise Refused("overloaded", "too much is being received at once; send it again later")
 
 

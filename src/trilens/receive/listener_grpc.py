@@ -6,7 +6,8 @@ its header: a gzip member starts with 1f 8b, which no protobuf message can; a zl
 and a check, an OTLP request with 0a.
 
 Exports are declared as client streams of which one message is read: on the wire that is the same
-call, and it lets us judge the sender before its body, and put a deadline on the body.
+call, and it lets us judge the sender before its body, put a deadline on the body, and bound how
+many bodies gRPC gathers at once: it holds them unseen by our budget until they are whole.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from trilens.receive.listener import Intake
 from trilens.receive.listener_http import CannotListen
 
 MESSAGE_GRACE_S: Final = 60.0
+HURRY_S: Final = 10.0  # what a message has when others wait for its place
 STREAMS_PER_CONNECTION_MAX: Final = 64
 CONNECTIONS_MAX: Final = 1024
 HANDSHAKE_GRACE_MS: Final = 10_000
@@ -46,8 +48,9 @@ class GrpcListener:
     async def start(self) -> None:
         """Returns when connections are taken. Raises CannotListen."""
         self._server = aio.server(options=_options(self._intake.limits.message_size_bytes_max))
+        readers = _Readers(self._intake)
         self._server.add_generic_rpc_handlers(
-            [_service(self._intake, signal) for signal in otlp.SIGNALS.values()]
+            [_service(self._intake, readers, signal) for signal in otlp.SIGNALS.values()]
         )
         try:
             self.port = self._server.add_insecure_port(self._requested)
@@ -63,10 +66,10 @@ class GrpcListener:
             await self._server.stop(grace_s)
 
 
-def _service(intake: Intake, signal: otlp.Signal) -> Any:
+def _service(intake: Intake, readers: _Readers, signal: otlp.Signal) -> Any:
     """The service of one signal, with its Export method."""
     service, _, method = signal.method.removeprefix("/").partition("/")
-    handler = grpc.stream_unary_rpc_method_handler(_Export(intake, signal).call)
+    handler = grpc.stream_unary_rpc_method_handler(_Export(intake, readers, signal).call)
     return grpc.method_handlers_generic_handler(service, {method: handler})
 
 
@@ -81,14 +84,51 @@ def _options(message_size_bytes_max: int) -> list[tuple[str, int]]:
         ("grpc.so_reuseport", 0),  # or a second server would share the port in silence
         ("grpc.keepalive_time_ms", 60_000),  # finds peers that are gone
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+        # What may lie in a stream that nobody reads yet; else it grows with the speed of the line.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", 256 * 1024),
     ]
+
+
+class _Readers:
+    """So many messages are read at once that their largest sizes fit into the budget.
+
+    Who waits for a place hurries the one who has had it longest.
+    """
+
+    def __init__(self, intake: Intake) -> None:
+        largest = intake.limits.message_size_bytes_max
+        self._places = asyncio.Semaphore(max(1, intake.admission.in_flight_bytes_max // largest))
+        self._at_ease: dict[asyncio.Timeout, float] = {}
+
+    async def read(self, context: Any) -> Any:
+        """The message. Raises Refused: timeout, or overloaded for one that had to make room."""
+        if self._places.locked():
+            self._hurry()
+        async with self._places:
+            try:
+                async with asyncio.timeout(MESSAGE_GRACE_S) as patience:
+                    self._at_ease[patience] = asyncio.get_running_loop().time()
+                    return await context.read()
+            except TimeoutError:
+                if patience in self._at_ease:
+                    raise Refused("timeout", "the message came too slowly") from None
+                raise Refused("overloaded", "others wait; send the message again later") from None
+            finally:
+                self._at_ease.pop(patience, None)
+
+    def _hurry(self) -> None:
+        oldest = next(iter(self._at_ease), None)
+        if oldest is not None:
+            oldest.reschedule(self._at_ease.pop(oldest) + HURRY_S)
 
 
 class _Export:
     """One Export method."""
 
-    def __init__(self, intake: Intake, signal: otlp.Signal) -> None:
+    def __init__(self, intake: Intake, readers: _Readers, signal: otlp.Signal) -> None:
         self._intake = intake
+        self._readers = readers
         self._format = signal.format
 
     async def call(self, _messages: Any, context: Any) -> bytes:
@@ -104,10 +144,7 @@ class _Export:
     async def _serve(self, context: Any) -> bytes:
         metadata = dict(context.invocation_metadata())
         with self._intake.admission.admit(str(metadata.get("authorization", ""))) as ticket:
-            try:
-                message = await asyncio.wait_for(context.read(), MESSAGE_GRACE_S)
-            except TimeoutError:
-                raise Refused("timeout", "the message came too slowly") from None
+            message = await self._readers.read(context)
             if message is aio.EOF:
                 raise Refused("malformed", "the call ended without a message")
             ticket.hold(len(message))
