@@ -11,7 +11,7 @@ from bench.machine import CpuClock
 from bench.report import Details
 from bench.send import Sender, Sent, Task
 
-LOOK_PAUSE_S: Final = 0.05
+LOOK_PAUSE_S: Final = 0.2
 VISIBLE_S_MAX: Final = 300.0
 
 

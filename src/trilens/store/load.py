@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import uuid
 from collections.abc import Sequence
@@ -78,13 +79,16 @@ class Load:
     def is_sound(self) -> bool:
         """Whether the statements that failed last in this thread work with nothing in the body.
 
-        Raises EngineBusy.
+        If not, the engine forgets the schemas of messages that it keeps as files: one that was
+        written to a full disk is empty, and stays so. Raises EngineBusy.
         """
         try:
             self._run(self._tried.decode, 0, EMPTY_BODY)
         except EngineBusy:
             raise
         except EngineError:
+            with contextlib.suppress(EngineError):  # a server may not let us
+                self._engine.command("SYSTEM DROP FORMAT SCHEMA CACHE")
             return False
         return True
 
