@@ -48,7 +48,7 @@ from trilens.store.engine_remote import RemoteEngine
 from trilens.store.loader import Loader
 from trilens.store.migrate import migrate
 from trilens.store.retention import TABLES, Limit, Retention
-from trilens.tracing import TracedRequests
+from trilens.tracing import SPANS, TracedRequests, span
 
 # What the server itself may come to hold; the embedded engine gets the rest of memory_bytes_max.
 SERVER_MEMORY_BYTES: Final = 384 << 20
@@ -180,23 +180,30 @@ class Server:
     def _open_store(self) -> None:
         """Engine, schema, loader: in a thread of its own, since each may take its time."""
         try:
-            self._engine.start()
-            while not self._is_stopping.is_set():
-                try:
-                    migrate(self._engine.engine, logging.getLogger("trilens.schema"))
-                    break
-                except EngineBusy as error:
-                    log.warning("the schema has to wait", extra={"reason": error.message})
-                    self._is_stopping.wait(SCHEMA_PAUSE_S)
-            else:
-                return
-            self._loader.start()
-            self._retention.start()
-            self.status.has_schema = True
+            with span("open store"):
+                with span("start engine"):
+                    self._engine.start()
+                with span("migrate schema"):
+                    self._migrate()
+            if not self._is_stopping.is_set():
+                self._loader.start()
+                self._retention.start()
+                self.status.has_schema = True
         except Exception as error:
             log.exception("the store cannot be opened")
             self.failure = error
             self._loop.call_soon_threadsafe(self.failed.set)
+
+    def _migrate(self) -> None:
+        """Returns once the schema is there, or stop() was called. Raises Broken."""
+        while not self._is_stopping.is_set():
+            try:
+                migrate(self._engine.engine, logging.getLogger("trilens.schema"))
+            except EngineBusy as error:
+                log.warning("the schema has to wait", extra={"reason": error.message})
+                self._is_stopping.wait(SCHEMA_PAUSE_S)
+            else:
+                return
 
     def _stop_store(self) -> None:
         self._store_opening.join()
@@ -216,8 +223,11 @@ async def _serve(settings: Settings, *, is_watching: bool) -> int:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    if is_watching:
+        SPANS.open()  # the start is worth a trace
     server = Server(settings)
-    await server.start()
+    with span("start"):
+        await server.start()
     _say(_welcome(server, is_watching=is_watching))
     watch = _watch(server) if is_watching else None
     waits = [asyncio.ensure_future(event.wait()) for event in (stopping, server.failed)]
