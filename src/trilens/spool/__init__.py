@@ -30,8 +30,8 @@ Forgetting  whole files only, after every frame in them lies in a finished batch
 
 Not here: clocks that matter. The time of receipt is data, order is the order of appends.
 
-Bytes are drawn in docs/formats/spool.md. Read frame, writer, recovery, reader, ledger, stream, in
-that order.
+Bytes are drawn in docs/formats/spool.md. Read frame, writer, recovery, reader, ledger, batches,
+stream, in that order.
 """
 
 from __future__ import annotations

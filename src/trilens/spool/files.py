@@ -103,6 +103,7 @@ class Files:
         self.last_received_ns: int | None = None
         self.is_closed = False
         self.size_bytes = 0
+        self.doomed: list[SpoolFile] = []  # taken by `take_done`, not removed yet
         self._files: dict[int, SpoolFile] = {}  # in the order of their numbers
         self._oldest: tuple[Position, int] | None = None
 
@@ -199,8 +200,8 @@ class Files:
                 return None
             return self._oldest[1]
 
-    def take_done(self, active_bytes_max: int) -> list[SpoolFile]:
-        """Remove and return the files that nobody needs, the newest only if it is that large."""
+    def take_done(self, newest_bytes_min: int) -> None:
+        """Doom the files that nobody needs, the newest only if it is that large."""
         with self.changed:
             newest = next(reversed(self._files), None)
             done = [
@@ -208,12 +209,17 @@ class Files:
                 for file in self._files.values()
                 if not file.is_held
                 and file.first_unfinished() is None
-                and (file.number != newest or file.size_bytes >= active_bytes_max)
+                and (file.number != newest or file.size_bytes >= newest_bytes_min)
             ]
             for file in done:
                 del self._files[file.number]
-                self.size_bytes -= file.size_bytes
-            return done
+            self.doomed += done
+
+    def forget_doomed(self) -> None:
+        """They are gone from the disk."""
+        with self.changed:
+            self.size_bytes -= sum(file.size_bytes for file in self.doomed)
+            self.doomed = []
 
     def unfinished(self) -> tuple[int, int]:
         """Bytes and frames that are not finished; frames in damaged places count for none."""

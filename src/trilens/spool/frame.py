@@ -36,8 +36,8 @@ FRAME_HEADER_BYTES: Final = _FRAME.size
 COMMIT_BYTES: Final = _COMMIT.size
 
 # On disk for ever: append, never renumber.
-_CODES: Final[dict[Encoding, int]] = {"identity": 0, "gzip": 1, "zstd": 2, "snappy": 3, "lz4": 4}
-_ENCODINGS: Final[dict[int, Encoding]] = {code: name for name, code in _CODES.items()}
+CODES: Final[dict[Encoding, int]] = {"identity": 0, "gzip": 1, "zstd": 2, "snappy": 3, "lz4": 4}
+_ENCODINGS: Final[dict[int, Encoding]] = {code: name for name, code in CODES.items()}
 
 _JOIN_BELOW_BYTES: Final = 32 << 10  # copying less than this is cheaper than one more piece
 
@@ -173,7 +173,7 @@ class Group:
         body = _FRAME_BODY.pack(
             self.end, size_bytes, zlib.crc32(payload, self._seed),
             unpacked_bytes(envelope.encoding, payload), envelope.received_at_ns,
-            _CODES[envelope.encoding],
+            CODES[envelope.encoding],
         )  # fmt: skip
         small = self._small
         small += FRAME_MARK

@@ -211,13 +211,17 @@ class Ledger:
         is_full = (self.state.records + 1) * RECORD_BYTES > max(self._size_bytes, PREPARED_BYTES)
         if not (self._is_renewal_due or is_full):
             return
-        self.state.finished = {(record.start, record.end): record for record in finished}
         try:
-            self._renew()
+            self.renew(finished)
         except OSError:
             if not self._is_trusted:
                 raise
             # The old file still serves, also beyond what was prepared where there is room.
+
+    def renew(self, finished: Iterable[Record]) -> None:
+        """Write the file anew: it begins with what `finished` and the batches not over say."""
+        self.state.finished = {(record.start, record.end): record for record in finished}
+        self._renew()
 
     def write(self, kind: Kind, number: int, start: Position, end: Position, frames: int) -> None:
         """Append one record and sync it."""

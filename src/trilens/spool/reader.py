@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import zlib
 from typing import Final
@@ -19,6 +20,7 @@ from trilens.spool.frame import (
 
 _PIECE_BYTES: Final = 1 << 20
 _SECTOR_BYTES: Final = 4096
+_SECTOR_ATTEMPTS: Final = 3
 _HEADER_BYTES_MAX: Final = max(FRAME_HEADER_BYTES, COMMIT_BYTES)
 _MARKS: Final = re.compile(re.escape(FRAME_MARK) + b"|" + re.escape(COMMIT_MARK))
 # A sender could fill a payload with marks, and the disk then damage the header before it. Each
@@ -31,8 +33,11 @@ class Window:
 
     def __init__(self, disk: Disk, descriptor: int, end: int, *, piece_bytes: int = _PIECE_BYTES,
                  fill_unreadable: bool = False) -> None:  # fmt: skip
-        """With `fill_unreadable`, sectors that the disk cannot read become zeros."""
+        """With `fill_unreadable`, sectors that the disk cannot read become zeros, and `is_filled`
+        is true from then on.
+        """
         self.end = end
+        self.is_filled = False
         self._disk = disk
         self._descriptor = descriptor
         self._piece_bytes = piece_bytes
@@ -71,10 +76,12 @@ class Window:
         )
 
     def _sector(self, offset: int, size_bytes: int) -> bytes:
-        try:
-            return self._disk.read(self._descriptor, size_bytes, offset).ljust(size_bytes, b"\0")
-        except OSError:
-            return bytes(size_bytes)
+        for _ in range(_SECTOR_ATTEMPTS):
+            with contextlib.suppress(OSError):
+                piece = self._disk.read(self._descriptor, size_bytes, offset)
+                return piece.ljust(size_bytes, b"\0")
+        self.is_filled = True
+        return bytes(size_bytes)
 
 
 class Walk:

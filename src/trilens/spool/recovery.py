@@ -12,6 +12,7 @@ knows can never come to mean other frames.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from trilens.spool.files import FIRST, SpoolFile
 from trilens.spool.frame import (
     COMMIT_BYTES,
     FILE_HEADER_BYTES,
+    FRAME_MARK,
     VERSION,
     CommitMark,
     FileHeader,
@@ -56,7 +58,9 @@ class Recovered:
     number_max: int = 0
 
 
-def recover(directory: Path, disk: Disk, *, wire_format: str, salt: int) -> Recovered:
+def recover(
+    directory: Path, disk: Disk, *, wire_format: str, salt: int, fill_unreadable: bool
+) -> Recovered:
     """Raises Broken for files of another format or version, OSError where the disk fails."""
     recovered = Recovered()
     sizes = disk.sizes(directory)
@@ -72,10 +76,12 @@ def recover(directory: Path, disk: Disk, *, wire_format: str, salt: int) -> Reco
             continue
         descriptor = disk.open(path)
         try:
-            header = _header(disk, descriptor, path, wire_format)
+            window = Window(disk, descriptor, size_bytes, fill_unreadable=fill_unreadable)
+            header = _header(window, path, wire_format)
             seed = seed_of(header.salt if header else salt, number)
             file = SpoolFile(number, path, seed, size_bytes=size_bytes)
-            _measure(file, disk, descriptor, following)
+            _measure(file, window, following)
+            _settle(file, disk, descriptor)
         finally:
             disk.close(descriptor)
         _sort(recovered, file, header)
@@ -84,8 +90,8 @@ def recover(directory: Path, disk: Disk, *, wire_format: str, salt: int) -> Reco
     return recovered
 
 
-def _header(disk: Disk, descriptor: int, path: Path, wire_format: str) -> FileHeader | None:
-    header = FileHeader.unpack(disk.read(descriptor, FILE_HEADER_BYTES, 0))
+def _header(window: Window, path: Path, wire_format: str) -> FileHeader | None:
+    header = FileHeader.unpack(window.bytes_at(0, FILE_HEADER_BYTES))
     if header is None:
         return None
     if header.version != VERSION:
@@ -95,52 +101,63 @@ def _header(disk: Disk, descriptor: int, path: Path, wire_format: str) -> FileHe
     return header
 
 
-def _measure(file: SpoolFile, disk: Disk, descriptor: int, following: FileHeader | None) -> None:
+def _measure(file: SpoolFile, window: Window, following: FileHeader | None) -> None:
     """Where its committed part ends, and how many frames it has."""
     if following and following.previous_number == file.number:
         file.end, file.frames = following.previous_end, following.previous_frames
     else:
-        _find_end(file, disk, descriptor)
+        _find_end(file, window)
     file.frames_end = max(FIRST, file.end - COMMIT_BYTES)
-    piece = disk.read(descriptor, COMMIT_BYTES, file.frames_end)
-    mark = parsed(piece, 0, offset=file.frames_end, seed=file.seed)
-    if isinstance(mark, CommitMark):
+    mark = _mark_at(window, file.frames_end, file.seed)
+    if mark:
         file.last_received_ns = mark.last_received_ns
+    file.is_damaged |= window.is_filled
 
 
-def _find_end(file: SpoolFile, disk: Disk, descriptor: int) -> None:
+def _settle(file: SpoolFile, disk: Disk, descriptor: int) -> None:
+    """What a killed program wrote may be in memory only; it is about to be relied on."""
+    if file.frames:
+        with contextlib.suppress(OSError):
+            disk.sync(descriptor)
+
+
+def _mark_at(window: Window, offset: int, seed: int) -> CommitMark | None:
+    mark = parsed(window.bytes_at(offset, COMMIT_BYTES), 0, offset=offset, seed=seed)
+    return mark if isinstance(mark, CommitMark) else None
+
+
+def _find_end(file: SpoolFile, window: Window) -> None:
     last = file.size_bytes - COMMIT_BYTES
-    if last >= FIRST:
-        piece = disk.read(descriptor, COMMIT_BYTES, last)
-        mark = parsed(piece, 0, offset=last, seed=file.seed)
-        if isinstance(mark, CommitMark):
-            file.end, file.frames = mark.end, mark.file_frames
-            return
-    walk = Walk(Window(disk, descriptor, file.size_bytes), seed=file.seed, offset=FIRST)
-    while walk.next_header():
-        pass
-    if walk.mark:
-        file.end, file.frames = walk.mark.end, walk.mark.file_frames
-    _take_group_without_mark(file, disk, descriptor)
+    mark = _mark_at(window, last, file.seed) if last >= FIRST else None
+    if mark is None:
+        walk = Walk(window, seed=file.seed, offset=FIRST)
+        while walk.next_header():
+            pass
+        mark = walk.mark
+    if mark:
+        file.end, file.frames = mark.end, mark.file_frames
     if file.end < file.size_bytes:
-        cut = file.size_bytes - file.end
-        log.info("%s ends with %d bytes that were never acknowledged", file.path, cut)
+        _take_group_without_mark(file, window)
+    if file.end < file.size_bytes:
+        cut_bytes = file.size_bytes - file.end
+        log.info("%s ends with %d bytes that were never acknowledged", file.path, cut_bytes)
 
 
-def _take_group_without_mark(file: SpoolFile, disk: Disk, descriptor: int) -> None:
+def _take_group_without_mark(file: SpoolFile, window: Window) -> None:
     """A whole group and then a mark's worth of bytes that are no mark: the mark was damaged.
 
     It could also be a torn write, and then the group was not acknowledged. But its frames are
     intact, and to keep what was sent and not answered is allowed; to lose the rest is not.
     """
-    window = Window(disk, descriptor, max(FIRST, file.size_bytes - COMMIT_BYTES))
+    end = file.size_bytes - COMMIT_BYTES
     walk = Walk(window, seed=file.seed, offset=file.end)
     frames = 0
-    while header := walk.next_header():
-        if walk.payload(header) is None or walk.damage:
+    while walk.offset < end and not walk.damage and (header := walk.next_header()):
+        if header.end > end or walk.payload(header) is None:
             return
         frames += 1
-    if frames and not walk.damage and walk.offset == window.end:
+    is_torn_frame = window.bytes_at(end, len(FRAME_MARK)) == FRAME_MARK
+    if frames and not walk.damage and walk.offset == end and not is_torn_frame:
         file.end, file.frames = file.size_bytes, file.frames + frames
         file.is_damaged = True
 

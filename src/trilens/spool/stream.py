@@ -10,24 +10,27 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from trilens.clock import Clock
 from trilens.envelope import Encoding, Envelope, WireFormat
-from trilens.errors import Broken, Refused
+from trilens.errors import Refused
 from trilens.measures import Measures
 from trilens.spool.aside import Aside
+from trilens.spool.batches import Batches
 from trilens.spool.disk import Disk
-from trilens.spool.files import FIRST, Files, SpoolFile
+from trilens.spool.files import Files, SpoolFile
 from trilens.spool.frame import Position
-from trilens.spool.ledger import LEDGER, SEQUENCE_BITS, Batch, Ledger, Record
+from trilens.spool.ledger import LEDGER, Batch, Ledger
 from trilens.spool.reader import Walk, Window
-from trilens.spool.recovery import recover
+from trilens.spool.recovery import Recovered, recover
 from trilens.spool.writer import RETRY_AFTER_S, Writer, refused
 
 READ_ATTEMPTS_MAX: Final = 5
 _RUNS_REMEMBERED: Final = 64
 _DONE_BYTES: Final = 16 << 20  # a file that is still written is given up when it is done and large
+
+NOWHERE: Final = Position(0, 0)  # files are counted from 1
 
 log = logging.getLogger(__name__)
 
@@ -80,12 +83,10 @@ class Stream:
         self._files = Files()
         self._ledger = Ledger(directory, disk, clock)
         self._loading = threading.RLock()  # the ledger, and what depends on it
-        self._unrecorded: dict[int, Record] = {}  # in doubt, but no record need say so
-        self._in_doubt: list[Batch] = []
+        self._batches = Batches(self._ledger, self._files, self._count_frames)
         self._runs: OrderedDict[tuple[Position, Position], int] = OrderedDict()
-        self._doomed: list[SpoolFile] = []
         self._damaged_bytes = 0
-        self._failed_read = (Position(0, 0), 0)
+        self._failed_read = (NOWHERE, 0)
         self._writer: Writer | None = None
 
     @property
@@ -99,9 +100,7 @@ class Stream:
         self._disk.sync_directory(self._directory.parent)
         self._ledger.open(origins_taken)
         state = self._ledger.state
-        recovered = recover(
-            self._directory, self._disk, wire_format=self.format, salt=state.salt
-        )
+        recovered = self._recovered()
         for path in recovered.unneeded:
             with contextlib.suppress(OSError):
                 self._disk.remove(path)
@@ -111,12 +110,12 @@ class Stream:
             self._note_damage(file, "its header, its end or its last commit mark")
         if self._ledger.is_damaged:
             self._count_damage(self._directory / LEDGER, "records that do not match")
-        self._apply_ledger()
+        self._batches.recover()
         try:
-            self._ledger.prepare(self._finished_records())
+            self._batches.prepare()
         except OSError as error:
             log.warning("the ledger of %s cannot be written now: %s", self.format, error)
-        self._discard_done()
+        self._discard_done(newest_bytes_min=0)
         self._damaged_bytes = self._measured_damage()
         self._find_oldest()
         number_max = max(recovered.number_max, state.resume.file)
@@ -181,8 +180,7 @@ class Stream:
         be empty: then a damaged ledger has kept no more than the number.
         """
         with self._loading:
-            known = {**self._ledger.state.begun, **self._unrecorded}
-            return [batch for batch in self._in_doubt if batch.number in known]
+            return self._batches.still_in_doubt()
 
     def begin(self, start: Position, end: Position) -> Batch:
         """Give a range of one file a number of its own; synced before it returns.
@@ -190,36 +188,19 @@ class Stream:
         Raises Broken where the range is not of one file, not committed, or already in a batch.
         """
         with self._loading, self._disk_errors():
-            file = self._files.get(start.file)
-            if file is None or start.file != end.file or not FIRST <= start.offset < end.offset <= (
-                file.frames_end
-            ):
-                raise Broken(f"{start} to {end} is no range of one file of {self.format}")
-            self._check_free(file, start, end)
-            start = self._snapped(file, start)
-            frames = self._frames_between(file, start, end)
-            self._ledger.prepare(self._finished_records())
-            number = self._ledger.next_number()
-            self._ledger.write("begin", number, start, end, frames)
-            return Batch(number, start, end)
+            return self._batches.begin(start, end)
 
     def finish(self, number: int) -> None:
         """All rows of the batch are in the engine. Deletes the files that nobody needs any more."""
         with self._loading, self._disk_errors():
-            record = self._begun(number)
-            self._write("finish", record)
-            file = self._files.get(record.start.file)
-            if file:
-                with self._files.changed:
-                    file.finished.add(record.start.offset, record.end.offset)
-                    file.finished_frames += record.frames
+            self._batches.finish(number)
             self._discard_done()
             self._find_oldest()
 
     def abandon(self, number: int) -> None:
         """No row of the batch is in the engine any more; its frames will be begun again."""
         with self._loading, self._disk_errors():
-            self._write("abandon", self._begun(number))
+            self._batches.abandon(number)
 
     def backlog(self) -> Backlog:
         """From memory."""
@@ -229,8 +210,7 @@ class Stream:
     def size_bytes(self) -> int:
         """On disk and on the way to it, damaged copies with it; from memory."""
         pending = self._writer.pending_bytes if self._writer else 0
-        doomed = sum(file.size_bytes for file in self._doomed)
-        return self._files.size_bytes + pending + doomed + self._damaged_bytes
+        return self._files.size_bytes + pending + self._damaged_bytes
 
     # Reading.
 
@@ -251,6 +231,7 @@ class Stream:
             attempts = self._failed_read[1] if self._failed_read[0] == start else 0
             self._failed_read = (start, attempts + 1)
             raise refused(error) from error
+        self._failed_read = (NOWHERE, 0)
         if walk.damage:
             self._note_damage(file, ", ".join(f"{a} to {b}" for a, b in walk.damage[:10]))
         run = Run(start, Position(file.number, run_end), tuple(frames))
@@ -260,8 +241,13 @@ class Stream:
 
     @contextlib.contextmanager
     def _walk(self, file: SpoolFile, offset: int, end: int) -> Iterator[Walk]:
-        # What cannot be read after so many attempts is taken for damage, or it would stop all.
-        is_given_up = self._failed_read == (Position(file.number, offset), READ_ATTEMPTS_MAX)
+        position, attempts = self._failed_read
+        is_given_up = attempts >= READ_ATTEMPTS_MAX and position == Position(file.number, offset)
+        if is_given_up:
+            # Bad sectors would stop all that comes behind them, so they are taken for damage; but
+            # not while the disk as a whole is away, which taking a write disproves.
+            with self._loading:
+                self._batches.renew()
         descriptor = self._disk.open(file.path)
         try:
             window = Window(self._disk, descriptor, end, fill_unreadable=is_given_up)
@@ -275,71 +261,34 @@ class Stream:
             if len(self._runs) > _RUNS_REMEMBERED:
                 self._runs.popitem(last=False)
 
-    def _frames_between(self, file: SpoolFile, start: Position, end: Position) -> int:
+    def _count_frames(self, file: SpoolFile, start: Position, end: Position) -> int:
+        """What cannot be read at this moment counts for one: it must not pass for nothing."""
         known = self._runs.get((start, end))
         if known is not None:
             return known
-        with self._walk(file, start.offset, end.offset) as walk:
-            return sum(1 for _ in iter(walk.next_header, None))
+        try:
+            with self._walk(file, start.offset, end.offset) as walk:
+                return sum(1 for _ in iter(walk.next_header, None))
+        except OSError:
+            return 1
 
-    # Loading.
-
-    def _begun(self, number: int) -> Record:
-        record = self._unrecorded.get(number) or self._ledger.state.begun.get(number)
-        if record is None:
-            raise Broken(f"batch {number} of {self.format} is not begun")
-        return record
-
-    def _write(self, kind: Literal["finish", "abandon"], record: Record) -> None:
-        self._ledger.prepare(self._finished_records())
-        self._ledger.write(kind, record.number, record.start, record.end, record.frames)
-        self._unrecorded.pop(record.number, None)
-
-    def _check_free(self, file: SpoolFile, start: Position, end: Position) -> None:
-        begun = [*self._ledger.state.begun.values(), *self._unrecorded.values()]
-        for record in begun:
-            if record.start < end and start < record.end:
-                raise Broken(f"{start} to {end} is in batch {record.number}, which is not over")
-        if file.finished.overlaps(start.offset, end.offset):
-            raise Broken(f"{start} to {end} of {self.format} is loaded already")
-
-    def _snapped(self, file: SpoolFile, start: Position) -> Position:
-        """Back over what holds no frame (a mark, damage), so that ranges meet."""
-        taken = file.finished.copy()
-        for record in (*self._ledger.state.begun.values(), *self._unrecorded.values()):
-            if record.start.file == file.number:
-                taken.add(record.start.offset, record.end.offset)
-        floor = Position(file.number, taken.end_before(start.offset, FIRST))
-        if floor == start or self._frames_between(file, floor, start):
-            return start
-        return floor
-
-    def _finished_records(self) -> Iterator[Record]:
-        for file in (*self._doomed, *self._files.all()):
-            frames = file.finished_frames
-            for start, end in file.finished:
-                yield self._ledger.record(
-                    "finish", self.origin << SEQUENCE_BITS, Position(file.number, start),
-                    Position(file.number, end), frames,
-                )  # fmt: skip
-                frames = 0
-
-    def _discard_done(self) -> None:
+    def _discard_done(self, newest_bytes_min: int | None = None) -> None:
         """What cannot be removed now stays in the ledger, and is removed later."""
+        bytes_min = self._done_bytes if newest_bytes_min is None else newest_bytes_min
         with self._loading:
-            self._doomed += self._files.take_done(self._done_bytes)
-            if not self._doomed:
+            self._files.take_done(bytes_min)
+            if not self._files.doomed:
                 return
             try:
-                for file in self._doomed:
+                for file in self._files.doomed:
                     with contextlib.suppress(FileNotFoundError):
                         self._disk.remove(file.path)
                 self._disk.sync_directory(self._directory)
             except OSError as error:
                 log.warning("loaded files of %s are not removed yet: %s", self.format, error)
                 return
-            has_damage = any(file.is_damaged for file in self._doomed)
-            self._doomed = []
+            has_damage = any(file.is_damaged for file in self._files.doomed)
+            self._files.forget_doomed()
             if has_damage:
                 self._damaged_bytes = self._measured_damage()
 
@@ -353,52 +302,19 @@ class Stream:
             if header:
                 self._files.set_oldest(front, header.received_at_ns)
 
-    def _apply_ledger(self) -> None:
-        """What is loaded, in doubt, or neither though loading has passed it."""
-        state = self._ledger.state
-        for record in state.finished.values():
-            file = self._files.get(record.start.file)
-            if file and not file.finished.overlaps(record.start.offset, record.end.offset):
-                file.finished.add(record.start.offset, record.end.offset)
-                file.finished_frames += record.frames
-        for number, record in list(state.begun.items()):
-            # A file goes when all of it is finished, so what was in it is, whatever is noted.
-            if self._files.get(record.start.file) is None:
-                del state.begun[number]
-        records = [*state.begun.values()]
-        for number in state.lost:
-            lost = self._ledger.record("begin", number, state.resume, state.resume, 0)
-            self._unrecorded[number] = lost
-        records += self._unrecorded.values()
-        for file in self._files.all():
-            records += self._passed(file)
-        self._in_doubt = [
-            Batch(record.number, record.start, record.end)
-            for record in sorted(records, key=lambda record: record.start)
-        ]
-
-    def _passed(self, file: SpoolFile) -> Iterator[Record]:
-        """Ranges in front of where loading goes on that are in no batch: abandoned, mostly.
-
-        They get numbers that no row has. No record is needed: after a crash they are found again.
-        """
-        state = self._ledger.state
-        end = file.frames_end
-        if file.number >= state.resume.file:
-            end = min(end, state.resume.offset) if file.number == state.resume.file else 0
-        taken = file.finished.copy()
-        for record in state.begun.values():
-            if record.start.file == file.number:
-                taken.add(record.start.offset, record.end.offset)
-        for gap_start, gap_end in taken.gaps(FIRST, end):
-            start, stop = Position(file.number, gap_start), Position(file.number, gap_end)
-            frames = self._frames_between(file, start, stop)
-            if not frames:
-                file.empty.add(gap_start, gap_end)
-                continue
-            number = self._ledger.next_number()
-            self._unrecorded[number] = self._ledger.record("begin", number, start, stop, frames)
-            yield self._unrecorded[number]
+    def _recovered(self) -> Recovered:
+        fill_unreadable = False
+        while True:
+            try:
+                return recover(
+                    self._directory, self._disk, wire_format=self.format,
+                    salt=self._ledger.state.salt, fill_unreadable=fill_unreadable,
+                )  # fmt: skip
+            except OSError:
+                if fill_unreadable:
+                    raise
+                self._ledger.renew(self._ledger.state.finished.values())
+                fill_unreadable = True
 
     # Damage.
 

@@ -49,7 +49,10 @@ class Spool:
             for stream in self._streams.values():
                 stream.open(origins_taken=origins)
                 origins.add(stream.origin)
-        except OSError as error:
+        except BaseException as error:
+            self.close()
+            if not isinstance(error, OSError):
+                raise
             raise Broken(f"the spool in {self._directory} cannot be opened: {error}") from error
 
     def append(self, envelope: Envelope) -> Future[None]:

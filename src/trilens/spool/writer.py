@@ -18,6 +18,7 @@ from trilens.measures import Measures
 from trilens.spool.disk import Disk
 from trilens.spool.files import FIRST, Files, SpoolFile
 from trilens.spool.frame import (
+    CODES,
     COMMIT_BYTES,
     FILE_BYTES_MAX,
     FRAME_HEADER_BYTES,
@@ -33,6 +34,7 @@ GROUP_FRAMES_MAX: Final = 4096
 PENDING_BYTES_MAX: Final = 256 << 20
 PENDING_FRAMES_MAX: Final = 100_000
 RETRY_AFTER_S: Final = 5.0
+_TIME_MAX_NS: Final = (1 << 63) - 1
 _FULL: Final = (errno.ENOSPC, errno.EDQUOT)
 
 Waiting = tuple[Envelope, "Future[None]"]
@@ -76,6 +78,8 @@ class Writer:
     def append(self, envelope: Envelope) -> Future[None]:
         """Done when synced. Raises Refused: too_large, or overloaded."""
         size_bytes = len(envelope.payload)
+        if envelope.encoding not in CODES or not 0 <= envelope.received_at_ns <= _TIME_MAX_NS:
+            raise ValueError(f"{envelope.encoding}, received at {envelope.received_at_ns} ns")
         if size_bytes > PAYLOAD_BYTES_MAX:
             raise Refused("too_large", f"the payload is larger than {PAYLOAD_BYTES_MAX} bytes")
         future: Future[None] = Future()
