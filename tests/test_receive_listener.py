@@ -116,6 +116,31 @@ def test_what_the_spool_refuses_is_to_be_sent_again(
     assert post(running).status_code == 200
 
 
+@pytest.mark.parametrize("kind", ["application/x-protobuf", "application/json"])
+@pytest.mark.parametrize("path", ["/v1/traces", "/v1/logs", "/v1/metrics"])
+def test_a_refusal_is_a_status_in_the_type_of_the_request(running, path: str, kind: str) -> None:
+    running.kept.failure = Refused("spool_full", "no room", retry_after_s=2)
+    field = {"/v1/traces": "Spans", "/v1/logs": "Logs", "/v1/metrics": "Metrics"}[path]
+    inner = {"/v1/traces": "spans", "/v1/logs": "logRecords", "/v1/metrics": "metrics"}[path]
+    body = json.dumps({f"resource{field}": [{f"scope{field}": [{inner: [{}]}]}]}).encode()
+    if kind == "application/x-protobuf":
+        body = bytes.fromhex("0a0412021200")  # the same: resource, scope and record
+    for failure, code in ((running.kept.failure, 14), (Refused("malformed", "bad"), 3)):
+        running.kept.failure = failure
+        answer = httpx.post(running.url + path, content=body, headers={"content-type": kind})
+        assert answer.status_code == {14: 503, 3: 400}[code]
+        assert answer.headers.get("retry-after") == {14: "2", 3: None}[code]
+        assert answer.headers["content-type"] == kind
+        if kind == "application/json":
+            assert answer.json() == {"code": code, "message": failure.message}
+            continue
+        status = status_pb2.Status.FromString(answer.content)
+        assert (status.code, status.message) == (code, failure.message)
+        assert [detail.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for detail in status.details] == (
+            [True] if code == 14 else []
+        )
+
+
 def test_success_is_said_only_after_the_sync() -> None:
     with Running() as running:
         waiting: list[Future] = []
