@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
+from concurrent.futures import Future
+from itertools import count
 from pathlib import Path
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -13,7 +16,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from trilens.clock import SystemClock
-from trilens.envelope import Envelope
+from trilens.envelope import WIRE_FORMATS, Envelope
 from trilens.measures import Measures
 from trilens.receive.prometheus_schema import V1
 from trilens.spool import Spool
@@ -25,6 +28,7 @@ from trilens.store.migrate import migrate
 
 LOG = logging.getLogger("test")
 MEMORY_BYTES_MAX = 1_200_000_000
+RECORDS_A_FRAME = 10
 TABLES = ("log_rows", "span_rows", "sample_rows", "histogram_rows", "exemplar_rows")
 
 
@@ -153,3 +157,30 @@ class Store:
             except EngineError:
                 continue
         return {table: count for table, count in found.items() if count}
+
+
+def send_for_ever(directory: Path, name: str) -> None:
+    """Append frames of ten records each and print each that is acknowledged, until killed."""
+    store = Store(directory).start()
+    make = {"otlp_logs": logs, "otlp_traces": spans}
+    waiting: list[tuple[str, Future[None]]] = []
+    for n in count():
+        wire_format = list(WIRE_FORMATS)[n % len(WIRE_FORMATS)]
+        frame = f"{name}.{n}"
+        if wire_format in make:
+            payload = make[wire_format](*(f"{frame}.{k}" for k in range(RECORDS_A_FRAME)))
+        elif wire_format == "otlp_metrics":
+            payload = gauges(frame, *range(RECORDS_A_FRAME))
+        else:
+            payload = writes(frame, *range(RECORDS_A_FRAME))
+        envelope = Envelope(wire_format, time.time_ns(), "identity", payload)
+        waiting.append((frame, store.spool.append(envelope)))
+        while waiting and (waiting[0][1].done() or len(waiting) > 8):
+            acknowledged, future = waiting.pop(0)
+            future.result(10)
+            print(acknowledged, flush=True)
+        time.sleep(0.002)
+
+
+if __name__ == "__main__":
+    send_for_ever(Path(sys.argv[1]), sys.argv[2])
