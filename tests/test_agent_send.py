@@ -93,7 +93,7 @@ def test_stopping_while_the_server_is_away_does_not_take_longer_than_it_may(meas
     time.sleep(0.1)
     began_s = time.monotonic()
     outbox.stop(3)
-    assert time.monotonic() - began_s < 1, "it had failed: there is no sense in waiting"
+    assert time.monotonic() - began_s < 2, "it had failed: there is no sense in waiting"
     assert measures.value(DROPPED, "numbers", "stopped") == 1
 
 

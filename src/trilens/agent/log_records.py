@@ -8,11 +8,14 @@ asked whether it already has it.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 import zstandard
 
+from trilens.agent.log_files import LINE_BYTES_MAX, Lines, LogFile, whole_characters
 from trilens.agent.wire import BYTES, FIXED64, block, double, fixed64, number, tag, text, varint
 
 HEADERS: Final = {"Content-Type": "application/x-protobuf", "Content-Encoding": "zstd"}
@@ -97,6 +100,9 @@ def severities(lines: bytes, starts: list[int]) -> dict[int, tuple[int, bytes]]:
     return found
 
 
+_CUT: Final = attribute("log.line.cut", "true")
+
+
 @dataclass(frozen=True, slots=True)
 class LogBatch:
     """A body ready to be sent, and what a question about it needs."""
@@ -110,3 +116,58 @@ class LogBatch:
 
 def packed(parts: list[bytes]) -> bytes:
     return zstandard.ZstdCompressor(level=1).compress(b"".join(parts))
+
+
+def records_of(file: LogFile, lines: Lines, observed_ns: int, span: list[int]) -> Iterator[bytes]:
+    """Records of one read of a file; widens `span`, the least and greatest time of the batch.
+
+    A line without a time of its own has the time of the line before it: it belongs to it.
+    """
+    pieces = _pieces(lines)
+    starts = [0, *accumulate(len(piece) + 1 for piece, _ in pieces)][:-1]
+    data = lines.data if lines.data.isascii() else _valid(lines.data)
+    found = severities(lines.data, starts) if lines.data else {}
+    constant = observed_field(observed_ns) + file.fields
+    at_ns = observed_ns
+    time_of: Callable[[bytes, int], int | None] = file.timestamps.of
+    for index, (piece, is_cut) in enumerate(pieces):
+        body = piece.strip(b"\0\r") if piece[:1] in b"\0" or piece[-1:] in b"\0\r" else piece
+        if not body:
+            continue
+        at_ns = time_of(body, observed_ns) or at_ns
+        fields = constant + attribute("log.file.offset", lines.start + starts[index])
+        if index in found:
+            fields += severity_field(*found[index])
+        if is_cut:
+            fields += _CUT
+        if data is None:
+            body = body.decode("utf-8", "replace").encode()
+        span[0], span[1] = min(span[0], at_ns), max(span[1], at_ns)
+        yield record(at_ns, fields, body)
+
+
+def _valid(data: bytes) -> bytes | None:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return None
+    return data
+
+
+def _pieces(lines: Lines) -> list[tuple[bytes, bool]]:
+    """Lines without their ends; long ones in pieces that are marked as cut."""
+    whole = lines.data.split(b"\n")
+    if not whole[-1]:
+        whole.pop()
+    if max(map(len, whole)) <= LINE_BYTES_MAX and not (lines.is_continued or lines.is_cut):
+        return [(line, False) for line in whole]
+    pieces: list[tuple[bytes, bool]] = []
+    for index, line in enumerate(whole):
+        is_cut = (index == 0 and lines.is_continued) or (index == len(whole) - 1 and lines.is_cut)
+        rest = line
+        while len(rest) > LINE_BYTES_MAX:
+            end = whole_characters(rest, LINE_BYTES_MAX)
+            pieces.append((rest[:end], True))
+            rest, is_cut = rest[end:], True
+        pieces.append((rest, is_cut))
+    return pieces

@@ -95,7 +95,7 @@ class LogBuffer(logging.Handler):
 
 def log_record(made: logging.LogRecord) -> bytes:
     """One LogRecord of OTLP. A part of TEXT_BYTES_MAX of a longer text is kept."""
-    at_ns = int(made.created * 1e9)
+    at_ns = int(made.created * 1e6) * 1000
     fields = observed_field(at_ns) + severity_field(*_severity(made.levelno))
     extra = list(given_fields(made).items())[:FIELDS_MAX]
     for key, value in extra:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from trilens.clock import Clock, SystemClock
 from trilens.errors import TrilensError
 from trilens.measures import Measures
 from trilens.tracing import SELF_HEADER
@@ -159,9 +160,14 @@ class Outbox:
     """
 
     def __init__(
-        self, sender: Sender, measures: Measures, bytes_max: int = OUTBOX_BYTES_MAX
+        self,
+        sender: Sender,
+        measures: Measures,
+        bytes_max: int = OUTBOX_BYTES_MAX,
+        clock: Clock | None = None,
     ) -> None:
         self._sender = sender
+        self._clock = clock or SystemClock()
         self._measures = measures
         self._bytes_max = bytes_max
         self._parcels: deque[Parcel] = deque()
@@ -254,7 +260,7 @@ class Outbox:
     def _succeeded(self, parcel: Parcel) -> None:
         count_sent(self._measures, parcel.source, parcel.records, len(parcel.body))
         self._backoff.reset()
-        self.sent_at_ns[parcel.source] = time.time_ns()
+        self.sent_at_ns[parcel.source] = self._clock.now_ns()
         if self._is_failing:
             log.info("sending to the server works again")
         self._is_failing, self.last_error = False, ""

@@ -28,9 +28,8 @@ from __future__ import annotations
 import logging
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,17 +46,13 @@ from trilens.agent.log_files import (
     is_same_beginning,
     open_file,
     sibling,
-    whole_characters,
 )
 from trilens.agent.log_records import (
     LogBatch,
     attribute,
-    observed_field,
     packed,
-    record,
+    records_of,
     resource_logs,
-    severities,
-    severity_field,
 )
 from trilens.clock import Clock
 from trilens.measures import Measures
@@ -71,8 +66,6 @@ RENAMED_REST_S: Final = 300.0  # a writer may go on with a renamed file until it
 DELETED_REST_S: Final = 5.0
 IDLE_REST_S: Final = 5.0  # before a file is closed to make room for another
 NAMES: Final = ("*.log", "syslog", "messages", "secure", "maillog", "cron")
-
-_CUT: Final = attribute("log.line.cut", "true")
 
 log = logging.getLogger(__name__)
 
@@ -340,7 +333,7 @@ class Tailer:
         self._pending = []
         for file, lines in self._readable(now_ns):
             self._pending.append((file, lines))
-            encoded = list(_records(file, lines, observed_ns, span))
+            encoded = list(records_of(file, lines, observed_ns, span))
             if encoded:
                 resource = {"service.name": self._where.service(file.path), "host.name": self._host}
                 parts.append(resource_logs(resource, "trilens.agent.tail", encoded))
@@ -480,58 +473,3 @@ def _leads_to(path: str, key: tuple[int, int]) -> bool:
     except OSError:
         return False
     return (status.st_dev, status.st_ino) == key
-
-
-def _records(file: LogFile, lines: Lines, observed_ns: int, span: list[int]) -> Iterator[bytes]:
-    """Records of one read; widens `span`, the least and greatest time of the batch.
-
-    A line without a time of its own has the time of the line before it: it belongs to it.
-    """
-    pieces = _pieces(lines)
-    starts = [0, *accumulate(len(piece) + 1 for piece, _ in pieces)][:-1]
-    data = lines.data if lines.data.isascii() else _valid(lines.data)
-    found = severities(lines.data, starts) if lines.data else {}
-    constant = observed_field(observed_ns) + file.fields
-    at_ns = observed_ns
-    time_of: Callable[[bytes, int], int | None] = file.timestamps.of
-    for index, (piece, is_cut) in enumerate(pieces):
-        body = piece.strip(b"\0\r") if piece[:1] in b"\0" or piece[-1:] in b"\0\r" else piece
-        if not body:
-            continue
-        at_ns = time_of(body, observed_ns) or at_ns
-        fields = constant + attribute("log.file.offset", lines.start + starts[index])
-        if index in found:
-            fields += severity_field(*found[index])
-        if is_cut:
-            fields += _CUT
-        if data is None:
-            body = body.decode("utf-8", "replace").encode()
-        span[0], span[1] = min(span[0], at_ns), max(span[1], at_ns)
-        yield record(at_ns, fields, body)
-
-
-def _valid(data: bytes) -> bytes | None:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return None
-    return data
-
-
-def _pieces(lines: Lines) -> list[tuple[bytes, bool]]:
-    """Lines without their ends; long ones in pieces that are marked as cut."""
-    whole = lines.data.split(b"\n")
-    if not whole[-1]:
-        whole.pop()
-    if max(map(len, whole)) <= LINE_BYTES_MAX and not (lines.is_continued or lines.is_cut):
-        return [(line, False) for line in whole]
-    pieces: list[tuple[bytes, bool]] = []
-    for index, line in enumerate(whole):
-        is_cut = (index == 0 and lines.is_continued) or (index == len(whole) - 1 and lines.is_cut)
-        rest = line
-        while len(rest) > LINE_BYTES_MAX:
-            end = whole_characters(rest, LINE_BYTES_MAX)
-            pieces.append((rest[:end], True))
-            rest, is_cut = rest[end:], True
-        pieces.append((rest, is_cut))
-    return pieces

@@ -97,7 +97,7 @@ class Watch:
         self._data_dir = data_dir
         self._log_paths = [str(path).rstrip("/") or "/" for path in log_paths]
         self._journal_program = journal_program
-        self._outbox = Outbox(self._sender(), measures)
+        self._outbox = Outbox(self._sender(), measures, clock=clock)
         self._telemetry = SelfTelemetry(
             self._outbox, host=self.host, clock=clock, measures=measures
         )
