@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 from storing import MEMORY_BYTES_MAX, Store, gauges, logs, spans, until, writes
 from trilens.envelope import Envelope
+from trilens.store import load as load_module
 from trilens.store import loader as loader_module
 from trilens.store import schema_sql
 from trilens.store.engine_embedded import EmbeddedEngine
@@ -260,6 +261,22 @@ def test_a_frame_that_the_engine_does_not_survive_becomes_a_dead_letter(store, m
     (letter,) = store.letters.newest(10)
     assert letter.code == 0
     assert store.counts() == {"log_rows": 4}
+
+
+def test_bodies_that_do_not_fit_into_memory_become_smaller(store, monkeypatch):
+    monkeypatch.setitem(load_module.INSERT_SETTINGS, "max_memory_usage", "20000000")
+    futures = [
+        store.spool.append(
+            Envelope("prometheus_write", time.time_ns(), "identity", writes("w", *range(2000)))
+        )
+        for _ in range(24)
+    ]
+    for future in futures:
+        future.result(10)
+    store.until_idle()
+    assert store.counts() == {"sample_rows": 48_000}
+    assert store.letters.totals() == {}
+    assert batches(store, "retried", "prometheus_write") >= 1
 
 
 def test_a_disk_that_refuses_a_dead_letter_is_waited_for(store, monkeypatch):

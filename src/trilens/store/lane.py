@@ -28,6 +28,11 @@ BODY_BYTES_MAX: Final[dict[WireFormat, int]] = {
     "prometheus_write": 40_000_000,
 }
 BODY_BYTES_MIN: Final = 256_000
+# After a start no series is known, and one that comes again in the same body is decoded again: so
+# bodies begin small, and double until one did not fit.
+BODY_BYTES_FIRST: Final = 5_000_000
+GROWTH_FIRST: Final = 2.0
+GROWTH_AFTER_SHRINKING: Final = 1.25
 FRAMES_MAX: Final = 20_000
 BEGIN_PAUSE_S: Final = 0.2
 # A body of this share of the most there may be has left something to read.
@@ -60,7 +65,8 @@ class Lane:
         self.position = stream.resume_at()
         self._clock = clock
         self._body_bytes_top = BODY_BYTES_MAX[stream.format]
-        self._body_bytes_max = self._body_bytes_top
+        self._body_bytes_max = BODY_BYTES_FIRST
+        self._growth = GROWTH_FIRST
         self._next_begin_ns = 0
         self._lock = threading.Lock()
 
@@ -99,16 +105,22 @@ class Lane:
 
     def note_body(self, size_bytes: int) -> None:
         """What take() has read, unpacked: when that is about all there may be, go on at once."""
-        if size_bytes >= FULL_SHARE * self._body_bytes_max:
+        if self._is_full(size_bytes):
             self._next_begin_ns = 0
 
     def shrink(self) -> None:
         """The engine had no room for a body."""
         self._body_bytes_max = max(self._body_bytes_max // 2, BODY_BYTES_MIN)
+        self._growth = GROWTH_AFTER_SHRINKING
 
-    def grow(self) -> None:
-        """A body was loaded."""
-        self._body_bytes_max = min(self._body_bytes_max * 5 // 4, self._body_bytes_top)
+    def grow(self, size_bytes: int) -> None:
+        """A body of this size was loaded."""
+        if self._is_full(size_bytes):
+            larger = int(self._body_bytes_max * self._growth)
+            self._body_bytes_max = min(larger, self._body_bytes_top)
+
+    def _is_full(self, size_bytes: int) -> bool:
+        return size_bytes >= FULL_SHARE * self._body_bytes_max
 
 
 class Turns:

@@ -42,6 +42,7 @@ from trilens.store.dead_letters import DeadLetters
 from trilens.store.decoding import REFUSED_BY_THROW_IF, body_of
 from trilens.store.engine import Engine, EngineBusy, EngineError, Undecodable
 from trilens.store.lane import Lane, Piece, Turns
+from trilens.tracing import span
 
 LOADS_AT_ONCE: Final = 3
 LANE_THREADS: Final = 2
@@ -191,28 +192,32 @@ class Loader:
                 outcome = self._attempt(lane, piece)
             left += self._conclude(lane, piece, outcome)[::-1]
 
-    def _attempt(self, lane: Lane, piece: Piece) -> int | Exception:
-        """The rows loaded, or why they were not."""
+    def _attempt(self, lane: Lane, piece: Piece) -> Exception | None:
+        """Load a piece; returns what stood against it."""
         started_ns = self._clock.monotonic_ns()
-        try:
-            body = body_of(piece.frames)
-            lane.note_body(sum(map(len, body)))
-            rows = lane.load.run(piece.number, body)
-        except Exception as error:  # noqa: BLE001 - judged by _conclude
-            return error
+        with span("load", format=lane.format, frames=len(piece.frames)) as loading:
+            try:
+                body = body_of(piece.frames)
+                body_bytes = sum(map(len, body))
+                lane.note_body(body_bytes)
+                rows = lane.load.run(piece.number, body)
+            except Exception as error:  # noqa: BLE001 - judged by _conclude
+                loading.fail(str(error)[:REASON_LENGTH])
+                return error
+            loading.set(rows=rows)
+        lane.grow(body_bytes)
         seconds = (self._clock.monotonic_ns() - started_ns) / 1e9
         visible_ns = self._clock.now_ns() - min(frame.received_at_ns for frame in piece.frames)
         name = lane.format
         self._measures.count("trilens_load_rows_total", name, by=rows)
         self._measures.observe("trilens_load_seconds", name, seconds=seconds)
         self._measures.observe("trilens_visible_seconds", name, seconds=max(0, visible_ns) / 1e9)
-        return rows
+        return None
 
-    def _conclude(self, lane: Lane, piece: Piece, outcome: int | Exception) -> list[Piece]:
+    def _conclude(self, lane: Lane, piece: Piece, outcome: Exception | None) -> list[Piece]:
         """Finish the batch, or return what has to be loaded instead."""
-        if not isinstance(outcome, Exception):
+        if outcome is None:
             self._until_done(lane, partial(lane.stream.finish, piece.number))
-            lane.grow()
             self._measures.count("trilens_load_batches_total", lane.format, "done")
             return []
         self._until_done(lane, partial(lane.load.remove, piece.number, outcome))
