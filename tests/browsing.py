@@ -36,6 +36,8 @@ ARGUMENTS = (
     "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
 )  # fmt: skip
 SCREENSHOTS = Path(os.environ.get("TRILENS_SCREENSHOTS", "test-results/screenshots"))
+# Another build than the one that is installed, while it is worked on.
+UI = Path(os.environ.get("TRILENS_TEST_UI", UI_DIRECTORY))
 WAIT_MS = 10_000
 
 
@@ -62,9 +64,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def console() -> Iterator[Api]:
-    if not (UI_DIRECTORY / "index.html").is_file():
+    if not (UI / "index.html").is_file():
         _left_out("the console is not built; build it with: make console")
-    api = Api(engine(), ui=UI_DIRECTORY)
+    api = Api(engine(), ui=UI)
     yield api
     api.close()
 

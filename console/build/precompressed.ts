@@ -17,7 +17,7 @@ export function precompressed(): Plugin {
     configResolved: (config) => {
       directory = config.build.outDir;
     },
-    closeBundle: () => {
+    writeBundle: () => {
       for (const name of readdirSync(directory, { recursive: true, encoding: "utf8" })) {
         const path = join(directory, name);
         if (TEXT.test(name) && statSync(path).size >= LEAST_BYTES) compress(path);

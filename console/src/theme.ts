@@ -51,6 +51,11 @@ const ACCENT: MantineColorsTuple = [
   "#e6f4fd", "#cde7f8", "#9dd0f0", "#79c2ee", "#56b4e9",
   "#2d97d6", "#0a6cb8", "#095d9f", "#084e86", "#063b66",
 ];
+/** For what cannot be undone. */
+const DANGER: MantineColorsTuple = [
+  "#fff1e8", "#ffdfcc", "#ffbd99", "#ff9c66", "#f2702c",
+  "#de5a12", "#b23c00", "#963200", "#7a2900", "#5e1f00",
+];
 const DARK: MantineColorsTuple = [
   "#e4e9ee", "#a2afba", "#86939e", "#5c6873", "#3d4955",
   "#28313a", "#161b21", "#11161b", "#0f1317", "#0a0d10",
@@ -62,7 +67,7 @@ export const theme = createTheme({
   primaryColor: "accent",
   primaryShade: { light: 6, dark: 4 },
   autoContrast: true,
-  colors: { accent: ACCENT, dark: DARK },
+  colors: { accent: ACCENT, danger: DANGER, dark: DARK },
   fontFamily: 'system-ui, -apple-system, "Segoe UI", "Noto Sans", "Noto Sans CJK KR", sans-serif',
   fontFamilyMonospace: MONOSPACE,
   fontSizes: { xs: "0.75rem", sm: "0.8125rem", md: "0.875rem", lg: "1rem", xl: "1.25rem" },
@@ -79,18 +84,34 @@ export const theme = createTheme({
     MultiSelect: { defaultProps: { size: "xs" } },
     SegmentedControl: { defaultProps: { size: "xs" } },
     ActionIcon: { defaultProps: { variant: "subtle", color: "gray", size: "md" } },
+    Modal: {
+      defaultProps: { overlayProps: { backgroundOpacity: 0.55 }, transitionProps: { duration: 80 } },
+      styles: {
+        content: { background: "var(--tl-raised)", border: "1px solid var(--tl-line-strong)" },
+        header: { background: "var(--tl-raised)" },
+        title: { fontSize: "0.9375rem", fontWeight: 600 },
+      },
+    },
+    Popover: {
+      defaultProps: { transitionProps: { duration: 80 } },
+      styles: { dropdown: { background: "var(--tl-raised)", borderColor: "var(--tl-line-strong)" } },
+    },
     Tooltip: { defaultProps: { openDelay: 400, withArrow: true, fz: "xs" } },
   },
 });
 
 export const cssVariables: CSSVariablesResolver = () => ({
   variables: {},
-  light: { ...variablesOf("light"), "--mantine-color-body": SURFACES.light.ground ?? "" },
-  dark: { ...variablesOf("dark"), "--mantine-color-body": SURFACES.dark.ground ?? "" },
+  light: variablesOf("light"),
+  dark: variablesOf("dark"),
 });
 
 function variablesOf(scheme: Scheme): Record<string, string> {
-  const found: Record<string, string> = {};
+  const found: Record<string, string> = {
+    "--mantine-color-body": surfaceColor(scheme, "ground"),
+    "--mantine-color-error": SEVERITY_TEXT[scheme].ERROR,
+    "--mantine-color-placeholder": surfaceColor(scheme, "faint"),
+  };
   for (const [name, color] of Object.entries(SURFACES[scheme])) found[`--tl-${name}`] = color;
   for (const severity of SEVERITIES) {
     found[`--tl-${severity.toLowerCase()}`] = SEVERITY_COLORS[scheme][severity];

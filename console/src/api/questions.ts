@@ -14,10 +14,13 @@ export function queryClient(): QueryClient {
         staleTime: Infinity,
         gcTime: 60e3,
         refetchOnWindowFocus: false,
+        // The server may well be this machine: whether the browser is online says nothing.
+        networkMode: "always",
         retry: (failed, error) =>
           error instanceof ApiError && error.isPassing && failed < ATTEMPTS_MAX - 1,
         retryDelay: (failed) => 1000 * 2 ** failed,
       },
+      mutations: { networkMode: "always" },
     },
   });
 }

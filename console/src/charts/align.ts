@@ -59,6 +59,10 @@ export function isolatedRows(column: ArrayLike<number | null | undefined>): numb
   return rows;
 }
 
+export function sumOf(column: readonly (number | null)[]): number {
+  return column.reduce<number>((sum, value) => sum + (value ?? 0), 0);
+}
+
 export function lastKnown(column: readonly (number | null)[]): number | null {
   for (let row = column.length - 1; row >= 0; row -= 1) {
     const value = column[row];

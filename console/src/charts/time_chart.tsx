@@ -12,7 +12,7 @@ import type { Unit } from "~/format/units";
 import { useT } from "~/i18n/use_t";
 import { useZone } from "~/state/preferences";
 import { useTimeRange } from "~/state/use_time_range";
-import { aligned, lastKnown, onlyShown, stacked } from "./align";
+import { aligned, lastKnown, onlyShown, stacked, sumOf } from "./align";
 import classes from "./charts.module.css";
 import { Legend } from "./legend";
 import { Plot } from "./plot";
@@ -113,7 +113,8 @@ export function TimeChart(props: Props) {
           onHidden={setHidden}
           items={lines.map((line, index) => {
             const column = raw.columns[index] ?? [];
-            const value = hover.row === null ? lastKnown(column) : (column[hover.row] ?? null);
+            const whole = kind === "bars" ? sumOf(column) : lastKnown(column);
+            const value = hover.row === null ? whole : (column[hover.row] ?? null);
             return {
               id: line.id, label: line.label, color: styles[index]?.color ?? "",
               value: value === null ? "–" : format(value),

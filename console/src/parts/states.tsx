@@ -1,7 +1,7 @@
 /** What a place shows when it has no data: it waits, there is none, or the question failed. */
 
 import { Button, Skeleton } from "@mantine/core";
-import type { ReactNode } from "react";
+import { type ReactNode, useState } from "react";
 import { ApiError } from "~/api/client";
 import type { Asked } from "~/api/questions";
 import { useT } from "~/i18n/use_t";
@@ -78,13 +78,19 @@ interface AnsweredProps<Answer> {
   readonly children: (answer: Answer) => ReactNode;
 }
 
-/** The answer, or what stands for it. An answer that is there stays when a later question fails. */
+/**
+ * The answer, or what stands for it. While the server cannot answer the next question the last
+ * answer stays below the note; a question that it refuses leaves nothing of another one behind.
+ */
 export function Answered<Answer>({ asked, loading, children }: AnsweredProps<Answer>) {
   const { data, error, refetch } = asked;
+  const [last, setLast] = useState(data);
+  if (data !== undefined && data !== last) setLast(data);
+  const shown = data ?? (error?.isPassing === true ? last : undefined);
   return (
     <>
       {error !== null && <ErrorNote error={error} onRetry={() => void refetch()} />}
-      {data === undefined ? error === null && loading : children(data)}
+      {shown === undefined ? error === null && loading : children(shown)}
     </>
   );
 }

@@ -24,6 +24,8 @@ interface Entry {
 const SECOND_KEY_MS = 1200;
 let entries: readonly Entry[] = [];
 const listeners = new Set<() => void>();
+/** A dialog was open when the key went down: the key is its own. */
+let hasDialog = false;
 let first: { key: string; atMs: number } | null = null;
 
 function changed(next: readonly Entry[]) {
@@ -94,9 +96,13 @@ function isOfPressed(target: EventTarget | null): boolean {
   return target instanceof Element && target.closest("a, button") !== null;
 }
 
+function lookForDialog() {
+  hasDialog = document.querySelector('[role="dialog"]') !== null;
+}
+
 function pressed(event: KeyboardEvent) {
   const key = keyName(event);
-  if (key === null || event.defaultPrevented || event.isComposing) return;
+  if (key === null || hasDialog || event.defaultPrevented || event.isComposing) return;
   if (isTyping(event.target)) {
     if (key === "Escape") event.target.blur();
     return;
@@ -112,8 +118,12 @@ function pressed(event: KeyboardEvent) {
 /** Once, by the frame of the application. */
 export function useKeyboard() {
   useEffect(() => {
+    window.addEventListener("keydown", lookForDialog, { capture: true });
     window.addEventListener("keydown", pressed);
-    return () => window.removeEventListener("keydown", pressed);
+    return () => {
+      window.removeEventListener("keydown", lookForDialog, { capture: true });
+      window.removeEventListener("keydown", pressed);
+    };
   }, []);
 }
 

@@ -3,6 +3,8 @@ export const overview = {
   "overview.allRight": "No problems found",
   "overview.allRightWhat":
     "Looked at: engine, spool, loading, dead letters, disks, memory, error rates, silent senders.",
+  "overview.nothing": "Nothing arrived in this time range",
+  "overview.nothingWhat": "Trilens itself has no problems.",
   "overview.problems": "{n} {n|problem|problems}",
   "overview.arriving": "Arriving",
   "overview.signal.logs": "Log records",

@@ -5,6 +5,8 @@ export const overview: Record<keyof typeof english, string> = {
   "overview.allRight": "문제가 없습니다",
   "overview.allRightWhat":
     "확인한 것: 엔진, 스풀, 적재, 디코딩 실패, 디스크, 메모리, 오류율, 조용해진 송신자.",
+  "overview.nothing": "이 시간 범위에 들어온 데이터가 없습니다",
+  "overview.nothingWhat": "Trilens 자체에는 문제가 없습니다.",
   "overview.problems": "문제 {n}건",
   "overview.arriving": "들어오는 데이터",
   "overview.signal.logs": "로그",

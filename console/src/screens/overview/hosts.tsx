@@ -7,6 +7,7 @@ import { Sparkline } from "~/charts/sparkline";
 import { bytes, digits, percent } from "~/format/numbers";
 import { useT } from "~/i18n/use_t";
 import { Panel } from "~/parts/panel";
+import { Prose } from "~/parts/prose";
 import { Gauge } from "~/parts/stat_tile";
 import { Empty } from "~/parts/states";
 import { ago } from "~/shell/time_words";
@@ -31,7 +32,7 @@ export function Hosts({ hosts }: { readonly hosts: readonly Host[] }) {
     <Panel title={t("overview.hosts")} note={hosts.length === 0 ? undefined : hosts.length} actions={more}>
       {hosts.length === 0 ? (
         <Empty title={t("overview.noHosts")} icon="host">
-          {t("overview.noHostsWhat")}
+          <Prose text={t("overview.noHostsWhat")} />
           <HowToSend what="prometheus" />
         </Empty>
       ) : (

@@ -6,6 +6,7 @@ import { SeverityBars } from "~/charts/severity_bars";
 import { duration } from "~/format/durations";
 import { useT } from "~/i18n/use_t";
 import { Panel } from "~/parts/panel";
+import { Prose } from "~/parts/prose";
 import { Answered, Empty, Loading } from "~/parts/states";
 import { Screen } from "~/shell/screen";
 import { useTimeRange } from "~/state/use_time_range";
@@ -27,12 +28,12 @@ export function OverviewScreen() {
       <Answered asked={asked} loading={<Waiting />}>
         {(answer) => (
           <div className={classes.overview}>
-            <Problems problems={answer.problems} />
+            <Problems problems={answer.problems} hasData={answer.arriving.some((one) => one.total > 0)} />
             <Arriving arriving={answer.arriving} volume={answer.log_volume.buckets} />
             <Panel title={t("overview.logVolume")} note={t("overview.perBar", { step: duration(answer.log_volume.step_ms * 1e6) })}>
               {answer.log_volume.buckets.every((one) => Object.keys(one.counts).length === 0) ? (
                 <Empty title={t("overview.noLogs")} icon="logs">
-                  {t("overview.noLogsWhat")}
+                  <Prose text={t("overview.noLogsWhat")} />
                   <HowToSend what="otlp" />
                 </Empty>
               ) : (

@@ -8,9 +8,24 @@ import { useZone } from "~/state/preferences";
 import { problemInWords } from "./problem_words";
 import classes from "./overview.module.css";
 
-export function Problems({ problems }: { readonly problems: readonly Problem[] }) {
+interface Props {
+  readonly problems: readonly Problem[];
+  /** Without any, that nothing is wrong would say too much. */
+  readonly hasData: boolean;
+}
+
+export function Problems({ problems, hasData }: Props) {
   const t = useT();
   const zone = useZone();
+  if (problems.length === 0 && !hasData) {
+    return (
+      <section className={`${classes.allRight ?? ""} ${classes.nothing ?? ""}`} aria-label={t("overview.nothing")}>
+        <Icon name="info" />
+        <strong>{t("overview.nothing")}</strong>
+        <span className="muted">{t("overview.nothingWhat")}</span>
+      </section>
+    );
+  }
   if (problems.length === 0) {
     return (
       <section className={classes.allRight} aria-label={t("overview.allRight")}>

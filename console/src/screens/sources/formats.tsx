@@ -39,16 +39,16 @@ function columnsOf(t: Translate, zone: Zone, nowMs: number): Column<WireFormat>[
     cell: (row) => <span title={exact(value(row))}>{written(value(row))}</span>,
   });
   return [
-    { id: "format", label: t("sources.format"), width: "minmax(11.5rem, 1.4fr)", cell: (row) => formatName(row.format) },
-    number("rate", t("sources.requestRate"), "minmax(84px, 1fr)", (row) => row.requests_per_s, perSecond),
-    number("bytesRate", t("sources.byteRate"), "minmax(96px, 1fr)", (row) => row.bytes_per_s, (value) => `${bytes(value)}/s`),
-    number("requests", t("sources.requests"), "minmax(78px, 1fr)", (row) => row.requests, count),
+    { id: "format", label: t("sources.format"), width: "minmax(10.5rem, 1.6fr)", cell: (row) => formatName(row.format) },
+    number("rate", t("sources.requestRate"), "minmax(80px, 1fr)", (row) => row.requests_per_s, perSecond),
+    number("bytesRate", t("sources.byteRate"), "minmax(86px, 1fr)", (row) => row.bytes_per_s, (value) => `${bytes(value)}/s`),
+    number("requests", t("sources.requests"), "minmax(72px, 1fr)", (row) => row.requests, count),
     {
       id: "refused", label: t("sources.refused"), width: "minmax(72px, 1fr)", isNumber: true,
       sortBy: (row) => row.refused,
       cell: (row) => <Alarming isSo={row.refused > 0}>{count(row.refused)}</Alarming>,
     },
-    number("records", t("sources.rows"), "minmax(78px, 1fr)", (row) => row.records, count),
+    number("records", t("sources.rows"), "minmax(72px, 1fr)", (row) => row.records, count),
     number("spool", t("sources.inSpool"), "minmax(84px, 1fr)", (row) => row.spool_bytes, bytes),
     {
       id: "lag", label: t("sources.lagShort"), width: "minmax(76px, 1fr)", isNumber: true,
@@ -56,12 +56,12 @@ function columnsOf(t: Translate, zone: Zone, nowMs: number): Column<WireFormat>[
       cell: (row) => <Alarming isSo={row.lag_ms > 30_000}>{row.lag_ms === 0 ? "–" : duration(row.lag_ms * 1e6)}</Alarming>,
     },
     {
-      id: "letters", label: t("sources.lettersShort"), width: "minmax(84px, 1fr)", isNumber: true,
+      id: "letters", label: t("sources.lettersShort"), width: "minmax(94px, 1fr)", isNumber: true,
       sortBy: (row) => row.dead_letters,
       cell: (row) => <Alarming isSo={row.dead_letters > 0}>{exact(row.dead_letters)}</Alarming>,
     },
     {
-      id: "last", label: t("sources.lastReceived"), width: "minmax(120px, 1.2fr)", isNumber: true,
+      id: "last", label: t("sources.lastReceived"), width: "minmax(108px, 1.2fr)", isNumber: true,
       sortBy: (row) => row.last_received_ms,
       cell: (row) =>
         row.last_received_ms === null ? (

@@ -38,7 +38,7 @@ export function LetterConfirm({ action, ids, onClose, onDone }: Props) {
         <Button variant="default" onClick={onClose} data-autofocus>
           {t("parts.cancel")}
         </Button>
-        <Button color={isDelete ? "red" : "accent"} loading={isPending} onClick={run}>
+        <Button color={isDelete ? "danger" : "accent"} loading={isPending} onClick={run}>
           {t(isDelete ? "sources.delete" : "sources.replay")}
         </Button>
       </div>

@@ -109,7 +109,7 @@ function columnsOf(t: Translate, zone: Zone, nowMs: number): Column<Sender>[] {
       cell: (row) => <Name text={row.node} />,
     },
     {
-      id: "rows", label: t("sources.rowsInRange"), width: "minmax(100px, 1fr)", isNumber: true,
+      id: "rows", label: t("sources.rowsInRange"), width: "minmax(112px, 1fr)", isNumber: true,
       sortBy: (row) => row.rows, cell: (row) => <span title={exact(row.rows)}>{count(row.rows)}</span>,
     },
     {
