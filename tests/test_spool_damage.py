@@ -109,6 +109,21 @@ def test_a_flipped_bit_costs_at_most_the_frame_it_is_in(
     spool.close()
 
 
+def test_the_last_commit_is_found_behind_payloads_full_of_marks() -> None:
+    disk = FailingDisk()
+    marks = b"\xabTLc" * 12_000
+    stored(disk, b"first", b"x" * (1 << 20), marks, b"last")
+    [path] = disk.files()
+    content = disk.names[path].seen
+    for torn in (COMMIT_BYTES + 10, COMMIT_BYTES + FRAME_HEADER_BYTES + 4 + 1000):
+        del content[-torn:]
+        spool, _ = reopened(disk)
+        found = everything(spool.stream(FORMAT))
+        assert found == [b"first", b"x" * (1 << 20), marks][: len(found)]
+        assert len(found) >= 2
+        spool.close()
+
+
 def test_a_damaged_file_is_loaded_around_the_damage_then_only_the_copy_stays() -> None:
     disk, engine = FailingDisk(), Engine()
     stored(disk, *PAYLOADS)
@@ -311,20 +326,26 @@ def test_a_ledger_that_cannot_be_written_changes_nothing() -> None:
     spool.close()
 
 
-@settings(max_examples=100, deadline=None)
-@given(record=st.integers(0, 13), byte=st.integers(0, 63), bit=st.integers(0, 7))
+@settings(max_examples=200, deadline=None)
+@given(record=st.integers(0, 19), byte=st.integers(0, 63), bit=st.integers(0, 7),
+       is_renewed=st.booleans(), steps=st.integers(0, 5))  # fmt: skip
 def test_a_damaged_record_of_the_ledger_costs_no_row_and_doubles_none(
-    record: int, byte: int, bit: int
+    record: int, byte: int, bit: int, is_renewed: bool, steps: int
 ) -> None:
     disk, engine = FailingDisk(), Engine()
     spool = opened(disk)
     loader = TestLoader(spool.stream(FORMAT), engine)
-    for payload in PAYLOADS:
-        appended(spool, payload)
-        loader.step(split=True)
-    appended(spool, b"a", b"b")
+    appended(spool, *PAYLOADS)
     loader.step(split=True)
     loader.step()
+    if is_renewed:  # it then begins with a head and a finished range, twice
+        loader.settle()
+        ended(spool)
+        spool = opened(disk)
+        loader = TestLoader(spool.stream(FORMAT), engine)
+    appended(spool, b"a", b"b")
+    for step in range(steps):
+        loader.step(split=step % 2 == 0)
     ended(spool)
     disk.flip(LEDGER, record * 64 + byte, bit)
     spool, _ = reopened(disk)

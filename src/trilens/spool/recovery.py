@@ -1,10 +1,10 @@
 """What a stream's directory holds when it is opened. Nothing that was committed is changed.
 
 A file that was followed by another is closed by the header of that one, which says where it ends
-and how many frames it has. The newest is looked at: mostly it ends with a commit mark, else it is
-walked header by header to find the last one. So opening costs a few reads a file, however large
-the spool is. Payloads are not checked here: the reader checks each one anyway before it hands it
-out, which is later, so nothing would be gained but a slow start.
+and how many frames it has. In the newest the last commit mark is looked for from its end, where it
+mostly is. So opening costs a few reads a file, however large the spool is. Frames are not checked
+here: the reader checks each one anyway before it hands it out, which is later, so nothing would be
+gained but a slow start.
 
 New frames never go into a recovered file. So a cut needs no write, and positions that the ledger
 knows can never come to mean other frames.
@@ -24,6 +24,7 @@ from trilens.spool.disk import Disk
 from trilens.spool.files import FIRST, SpoolFile
 from trilens.spool.frame import (
     COMMIT_BYTES,
+    COMMIT_MARK,
     FILE_HEADER_BYTES,
     FRAME_MARK,
     VERSION,
@@ -34,6 +35,8 @@ from trilens.spool.frame import (
 )
 from trilens.spool.reader import Walk, Window
 
+_PIECE_BYTES: Final = 1 << 20
+_CANDIDATES_MAX: Final = 10_000
 _NAME: Final = re.compile(r"(\d{10,20})\.frames")
 
 log = logging.getLogger(__name__)
@@ -127,13 +130,7 @@ def _mark_at(window: Window, offset: int, seed: int) -> CommitMark | None:
 
 
 def _find_end(file: SpoolFile, window: Window) -> None:
-    last = file.size_bytes - COMMIT_BYTES
-    mark = _mark_at(window, last, file.seed) if last >= FIRST else None
-    if mark is None:
-        walk = Walk(window, seed=file.seed, offset=FIRST)
-        while walk.next_header():
-            pass
-        mark = walk.mark
+    mark = _last_mark(window, file.seed)
     if mark:
         file.end, file.frames = mark.end, mark.file_frames
     if file.end < file.size_bytes:
@@ -141,6 +138,29 @@ def _find_end(file: SpoolFile, window: Window) -> None:
     if file.end < file.size_bytes:
         cut_bytes = file.size_bytes - file.end
         log.info("%s ends with %d bytes that were never acknowledged", file.path, cut_bytes)
+
+
+def _last_mark(window: Window, seed: int) -> CommitMark | None:
+    """The last good commit mark: at the end, or found backwards from there."""
+    stop, candidates = window.end, 0
+    while stop > FIRST and candidates < _CANDIDATES_MAX:
+        start = max(FIRST, stop - _PIECE_BYTES)
+        piece = window.bytes_at(start, min(window.end, stop + COMMIT_BYTES - 1) - start)
+        at = len(piece)
+        while (at := piece.rfind(COMMIT_MARK, 0, at)) >= 0 and candidates < _CANDIDATES_MAX:
+            mark = parsed(piece, at, offset=start + at, seed=seed)
+            if isinstance(mark, CommitMark):
+                return mark
+            candidates += 1
+            at += len(COMMIT_MARK) - 1
+        stop = start
+    if candidates < _CANDIDATES_MAX:
+        return None
+    # A payload full of marks: go from frame to frame instead, which steps over payloads.
+    walk = Walk(window, seed=seed, offset=FIRST)
+    while walk.next_header():
+        pass
+    return walk.mark
 
 
 def _take_group_without_mark(file: SpoolFile, window: Window) -> None:
