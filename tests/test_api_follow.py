@@ -73,7 +73,7 @@ def following(api, **params):
         events.join()
 
 
-def wait_until(claim, seconds=10.0):
+def wait_until(claim, seconds=20.0):
     deadline = time.monotonic() + seconds
     while not claim():
         assert time.monotonic() < deadline, "it did not happen in time"

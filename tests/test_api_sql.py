@@ -61,7 +61,7 @@ def running(text):
     return engine().rows(sql, params={"like": f"%{text}%"}).rows[0][0] - 1  # this one
 
 
-def wait_until(claim, seconds=5.0):
+def wait_until(claim, seconds=20.0):
     deadline = time.monotonic() + seconds
     while not claim():
         assert time.monotonic() < deadline, "it did not happen in time"

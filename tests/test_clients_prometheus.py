@@ -7,125 +7,21 @@ remote write 2.0 is made by hand below: its rules are those of the specification
 from __future__ import annotations
 
 import math
-import shutil
-import socket
 import struct
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import cramjam
 import httpx
 import pytest
 
 from receiving import Running
+from scraping import SERIES, Shop, a_prometheus, a_shop, its_own_samples, needs_prometheus
 from trilens.errors import Refused
 from trilens.receive.prometheus_schema import V2
-from trilens.receive.protobuf_schema import message_classes
 
-PROMETHEUS = shutil.which("prometheus")
-needs_prometheus = pytest.mark.skipif(
-    PROMETHEUS is None,
-    reason="LEFT OUT: no real Prometheus on this machine (apt-get install prometheus)",
-)
-SERIES = 40
 STALE = bytes.fromhex("7ff0000000000002")
-OPEN_METRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-NATIVE = (
-    "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"
-)
-CLIENT = message_classes(
-    "trilens.prometheus_client",
-    {
-        "LabelPair": ("1 string name", "2 string value"),
-        "BucketSpan": ("1 sint32 offset", "2 uint32 length"),
-        "Histogram": (
-            "1 uint64 sample_count",
-            "2 double sample_sum",
-            "5 sint32 schema",
-            "6 double zero_threshold",
-            "7 uint64 zero_count",
-            "12 BucketSpan[] positive_span",
-            "13 sint64[] positive_delta",
-        ),
-        "Metric": ("1 LabelPair[] label", "7 Histogram histogram"),
-        "MetricFamily": ("1 string name", "2 string help", "3 int32 type", "4 Metric[] metric"),
-    },
-)
-
-
-class Shop(ThreadingHTTPServer):
-    """What is scraped: counters that count the scrapes, an exemplar, a native histogram."""
-
-    scrapes = 0
-    is_failing = False
-
-    def open_metrics(self) -> bytes:
-        self.scrapes += 1
-        lines = ["# HELP shop_requests Requests of the shop.", "# TYPE shop_requests counter"]
-        lines += [f'shop_requests_total{{code="{n}"}} {self.scrapes * n}' for n in range(SERIES)]
-        lines[-1] += f' # {{trace_id="{self.scrapes:032x}"}} 0.5'
-        lines += ["# TYPE shop_heat gauge", "shop_heat -0.25", "# EOF", ""]
-        return "\n".join(lines).encode()
-
-    def native(self) -> bytes:
-        histogram = {
-            "sample_count": 6 + self.scrapes,
-            "sample_sum": 1.5,
-            "schema": 2,
-            "zero_threshold": 1e-6,
-            "zero_count": 1,
-            "positive_span": [{"offset": -3, "length": 2}, {"offset": 5, "length": 1}],
-            "positive_delta": [2, -1, 1 + self.scrapes],
-        }
-        metric = {"label": [{"name": "path", "value": "/"}], "histogram": histogram}
-        family = CLIENT["MetricFamily"](name="shop_seconds", type=4, metric=[metric])
-        body = family.SerializeToString()
-        assert len(body) < 128  # one byte of length
-        return bytes([len(body)]) + body
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Shop
-
-    def do_GET(self) -> None:
-        if self.server.is_failing:
-            self.send_error(500)
-            return
-        is_native = self.path == "/native"
-        body = self.server.native() if is_native else self.server.open_metrics()
-        self.send_response(200)
-        self.send_header("content-type", NATIVE if is_native else OPEN_METRICS)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-CONFIG = """
-global: {{scrape_interval: 200ms, external_labels: {{cluster: test}}}}
-scrape_configs:
-  - job_name: shop
-    static_configs: [{{targets: ["127.0.0.1:{shop}"]}}]
-  - job_name: native
-    metrics_path: /native
-    static_configs: [{{targets: ["127.0.0.1:{shop}"]}}]
-remote_write:
-  - url: {url}/api/v1/write
-    send_exemplars: true
-    send_native_histograms: true
-    queue_config: {{batch_send_deadline: 200ms, min_backoff: 50ms, max_backoff: 500ms}}
-    metadata_config: {{send_interval: 1s}}
-"""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
 
 
 @pytest.fixture
@@ -136,36 +32,14 @@ def running() -> Iterator[Running]:
 
 @pytest.fixture
 def shop() -> Iterator[Shop]:
-    server = Shop(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with a_shop() as made:
+        yield made
 
 
 @pytest.fixture
 def prometheus(tmp_path, running, shop) -> Iterator[httpx.Client]:
-    (tmp_path / "prometheus.yml").write_text(CONFIG.format(shop=shop.server_port, url=running.url))
-    port = free_port()
-    with (tmp_path / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                PROMETHEUS,
-                f"--config.file={tmp_path}/prometheus.yml",
-                f"--storage.tsdb.path={tmp_path}/data",
-                f"--web.listen-address=127.0.0.1:{port}",
-                "--enable-feature=exemplar-storage,native-histograms",
-                "--log.level=warn",
-            ],
-            stdout=log,
-            stderr=log,
-        )
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+    with a_prometheus(tmp_path, running.url, shop) as client:
         yield client
-    process.terminate()
-    assert process.wait(20) == 0, (tmp_path / "log").read_text()
 
 
 def wait_until(claim, seconds: float = 40.0) -> None:
@@ -202,15 +76,6 @@ def is_ended(running: Running, name: str) -> bool:
     """Whether its stale marker has come, with exactly its bits."""
     values = [s.value for _, series in kept_series(running, name) for s in series.samples]
     return STALE in [struct.pack(">d", value) for value in values]
-
-
-def its_own_samples(prometheus: httpx.Client, name: str) -> list[tuple[str, int, float]]:
-    answer = prometheus.get("/api/v1/query", params={"query": f"{name}[1h]"}).json()
-    return sorted(
-        (series["metric"].get("code", ""), round(at_s * 1000), float(value))
-        for series in answer["data"]["result"]
-        for at_s, value in series["values"]
-    )
 
 
 def its_own_count(prometheus: httpx.Client, name: str) -> float:

@@ -36,6 +36,15 @@ def test_no_column_is_documented_that_is_not_there(view):
     assert named == columns
 
 
+def test_no_column_is_of_several_types():
+    """An aggregate function takes none of these."""
+    sql = (
+        "SELECT table, name, type FROM system.columns WHERE database = 'trilens' "
+        "AND (type LIKE '%Variant%' OR type LIKE '%Dynamic%')"
+    )
+    assert engine().rows(sql).rows == []
+
+
 def test_types_of_the_contract():
     rows = engine().rows(
         "SELECT table, name, type FROM system.columns WHERE database = 'trilens' "
