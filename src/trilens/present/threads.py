@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from trilens.errors import Refused
@@ -32,7 +34,11 @@ class Pool:
         if self._in_hand >= self._in_hand_max:
             raise Refused("overloaded", "too many questions at once", retry_after_s=1.0)
         self._in_hand += 1
-        future = asyncio.get_running_loop().run_in_executor(self._executor, call, *args)
+        # In the context of the request: what is traced in `call` belongs to its span.
+        within = contextvars.copy_context()
+        future = asyncio.get_running_loop().run_in_executor(
+            self._executor, within.run, partial(call, *args)
+        )
         # A cancelled request leaves its call behind: it counts until it has really ended.
         future.add_done_callback(self._ended)
         return await asyncio.shield(future)

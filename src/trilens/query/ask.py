@@ -11,6 +11,7 @@ import orjson
 
 from trilens.query.sql_errors import from_engine
 from trilens.store.engine import Engine, EngineError
+from trilens.tracing import span
 
 # JSON whose times are text with all their digits and whose numbers are numbers.
 _JSON_SETTINGS = {
@@ -83,14 +84,17 @@ class Asker:
             raise from_engine(EngineError(394, "the query was cancelled"), "")
         self._count += 1
         try:
-            with self._engine.raw(
-                statement.sql,
-                fmt="JSON",
-                params=statement.params,
-                settings=self._settings(),
-                query_id=f"{self._query_id}-{self._count}",
-                timeout_s=self.limits.seconds + _PATIENCE_S,
-            ) as stream:
+            with (
+                span("query", kind="client"),
+                self._engine.raw(
+                    statement.sql,
+                    fmt="JSON",
+                    params=statement.params,
+                    settings=self._settings(),
+                    query_id=f"{self._query_id}-{self._count}",
+                    timeout_s=self.limits.seconds + _PATIENCE_S,
+                ) as stream,
+            ):
                 answer = orjson.loads(_utf8(b"".join(stream)))
         except EngineError as error:
             raise from_engine(error, "") from error

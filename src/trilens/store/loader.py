@@ -26,13 +26,12 @@ kill it is in doubt too.
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from typing import Final, Literal, TypeVar
+from typing import Final, TypeVar
 
 from trilens.clock import Clock
 from trilens.envelope import WIRE_FORMATS, Envelope
@@ -55,18 +54,15 @@ REASON_LENGTH: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Failures of a piece before it is split, and of one frame before it is given up."""
+    """Strikes against a piece before it is split, and against a frame before it is given up."""
 
     few: int
     alone: int
 
 
-# Busy with these codes a body may be the reason itself: it is too large, or kills the engine.
+# Busy with these codes a body may be the reason itself: it kills the engine, or is too large.
 # Every attempt but the first begins with an engine that has just answered.
-PATIENCE: Final = {0: Patience(few=1, alone=5), OUT_OF_MEMORY: Patience(few=0, alone=20)}
-NONE: Final = Patience(few=0, alone=0)
-SOME: Final = Patience(few=0, alone=1)
-ENDLESS: Final = Patience(few=sys.maxsize, alone=sys.maxsize)
+BUSY_PATIENCE: Final = {0: Patience(few=1, alone=5), OUT_OF_MEMORY: Patience(few=0, alone=20)}
 T = TypeVar("T")
 
 
@@ -221,47 +217,45 @@ class Loader:
             self._measures.count("trilens_load_batches_total", lane.format, "done")
             return []
         self._until_done(lane, partial(lane.load.remove, piece.number, outcome))
-        code = code_of(outcome)
+        code, is_alone = code_of(outcome), len(piece.frames) == 1
         facts = {"format": lane.format, "frames": len(piece.frames), "code": code}
         self._log.warning("a load failed", extra=facts | {"reason": str(outcome)[:REASON_LENGTH]})
-        verdict = self._verdict(lane, piece, outcome)
-        if verdict == "bury":
-            return self._bury(lane, piece, outcome)
-        self._measures.count("trilens_load_batches_total", lane.format, "retried")
         if code == OUT_OF_MEMORY:
             lane.shrink()
-        if verdict == "again":
-            return self._begin_anew(lane, piece, [piece.frames], piece.failures + 1)
-        failures = 1 if isinstance(outcome, EngineBusy) else 0
-        return self._begin_anew(lane, piece, piece.halves(), failures)
+        patience = self._patience(lane, outcome)
+        strikes = 0 if patience is None else piece.strikes + 1 if code == piece.code else 1
+        is_over = patience and strikes > (patience.alone if is_alone else patience.few)
+        if is_over and is_alone:
+            return self._bury(lane, piece, outcome)
+        self._measures.count("trilens_load_batches_total", lane.format, "retried")
+        if is_over:
+            failures = 1 if isinstance(outcome, EngineBusy) else 0
+            return self._begin_anew(lane, replace(piece, failures=failures), piece.halves())
+        piece = replace(piece, failures=piece.failures + 1, strikes=strikes, code=code)
+        return self._begin_anew(lane, piece, [piece.frames])
 
-    def _verdict(
-        self, lane: Lane, piece: Piece, error: Exception
-    ) -> Literal["again", "split", "bury"]:
-        is_alone = len(piece.frames) == 1
+    def _patience(self, lane: Lane, error: Exception) -> Patience | None:
+        """With the frames, for an error that may be their fault; None for one that is not."""
         if isinstance(error, EngineBusy):
-            patience = PATIENCE.get(error.code, ENDLESS)
-        elif isinstance(error, Undecodable) or code_of(error) == REFUSED_BY_THROW_IF:
-            patience = NONE
-        elif isinstance(error, EngineError) and self._until_done(lane, lane.load.is_sound):
-            # Perhaps only by now: what was amiss may have been put right meanwhile.
-            patience = SOME
-        else:
-            patience = ENDLESS
-        if piece.failures < (patience.alone if is_alone else patience.few):
-            return "again"
-        return "bury" if is_alone else "split"
+            return BUSY_PATIENCE.get(error.code)
+        if isinstance(error, Undecodable) or code_of(error) == REFUSED_BY_THROW_IF:
+            return Patience(few=0, alone=0)
+        is_sound = partial(self._until_done, lane, lane.load.is_sound)
+        if isinstance(error, EngineError) and is_sound():
+            return Patience(few=0, alone=1)  # what was amiss may have been put right just now
+        return None
 
     def _begin_anew(
-        self, lane: Lane, piece: Piece, parts: Sequence[Sequence[Frame]], failures: int
+        self, lane: Lane, piece: Piece, parts: Sequence[tuple[Frame, ...]]
     ) -> list[Piece]:
         """Abandon a batch whose rows have been removed, and begin its parts."""
         self._until_done(lane, partial(lane.stream.abandon, piece.number))
         starts = [piece.start, *(part[0].position for part in parts[1:]), piece.end]
+        strikes = piece.strikes if len(parts) == 1 else 0
         pieces = []
         for part, (start, end) in zip(parts, pairwise(starts), strict=True):
             begun = self._until_done(lane, partial(lane.begin, start, end, part))
-            pieces.append(replace(begun, failures=failures))
+            pieces.append(replace(begun, failures=piece.failures, strikes=strikes, code=piece.code))
         return pieces
 
     def _bury(self, lane: Lane, piece: Piece, error: Exception) -> list[Piece]:
