@@ -106,7 +106,11 @@ def test_nothing_else(client, path):
         request.url = httpx.URL(str(request.url), raw_path=path.encode())
         reply = client.send(request)
         assert b"root:" not in reply.content
-        is_page = headers and "." not in path.rpartition("/")[2] and not path.startswith(("/api", "/v1", "/-"))
+        is_page = (
+            headers
+            and "." not in path.rpartition("/")[2]
+            and not path.startswith(("/api", "/v1", "/-"))
+        )
         assert reply.status_code == (200 if is_page else 404), path
 
 

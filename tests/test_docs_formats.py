@@ -12,7 +12,9 @@ FORMATS = Path(__file__).parent.parent / "docs" / "formats"
 PAGES = {
     "logs": "tables-logs-spans.md",
     "spans": "tables-logs-spans.md",
-    **dict.fromkeys(("samples", "series", "exemplars", "histograms", "metadata"), "tables-metrics.md"),
+    **dict.fromkeys(
+        ("samples", "series", "exemplars", "histograms", "metadata"), "tables-metrics.md"
+    ),
 }
 
 
@@ -46,11 +48,11 @@ def test_no_column_is_of_several_types():
 
 
 def test_types_of_the_contract():
-    rows = engine().rows(
+    sql = (
         "SELECT table, name, type FROM system.columns WHERE database = 'trilens' "
         "AND name IN ('timestamp', 'trace_id', 'value', 'attributes')"
-    ).rows
-    types = {(table, name): kind for table, name, kind in rows}
+    )
+    types = {(table, name): kind for table, name, kind in engine().rows(sql).rows}
     assert types["logs", "timestamp"].startswith("DateTime64(9")
     assert types["samples", "timestamp"] == "DateTime64(3, 'UTC')"
     assert types["samples", "value"] == "Float64"
