@@ -177,7 +177,12 @@ def test_the_time_range_goes_along_and_live_is_kept(page):  # noqa: F811
     expect(page).to_have_url(re.compile("live=false"))
     page.get_by_role("navigation").get_by_role("link", name="Sources").click()
     expect(page).to_have_url(re.compile(r"/sources\?.*from=now-15m.*live=false"))
-    expect(page.get_by_role("button", name="Paused")).to_be_visible()
+    page.get_by_role("button", name="Paused").click()
+    expect(page.get_by_role("button", name="Live", exact=True)).to_be_visible()
+    assert "live=" not in page.url
+    opened(page, "/?from=2026-01-01T00:00:00Z&to=2026-01-01T00:30:00Z")
+    page.keyboard.press("p")
+    expect(page.get_by_role("button", name="Last 30 minutes")).to_be_visible()
     opened(page, "/?from=rubbish&to=%7B")
     expect(page.get_by_role("button", name="Last 1 hour")).to_be_visible()
 
@@ -191,6 +196,7 @@ def test_language_and_colours_are_kept(page):  # noqa: F811
     expect(page.get_by_role("heading", level=1, name="개요")).to_be_visible()
     assert page.locator("html").get_attribute("lang") == "ko"
     assert page.locator("html").get_attribute("data-mantine-color-scheme") == "light"
+    expect(page.get_by_role("article", name=NODE)).to_be_visible()
     picture(page, "overview-light-ko")
 
 

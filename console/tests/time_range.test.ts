@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from "vitest";
 import {
-  absolute, instantOf, lastOf, parseTyped, presetOf, resolve, shifted, zoomedOut, type TimeText,
+  absolute, instantOf, lastOf, parseTyped, presetOf, resolve, shifted, untilNow, zoomedOut, type TimeText,
 } from "~/state/time_range";
 
 const NOW = Date.parse("2026-03-01T12:00:00Z");
@@ -47,6 +47,10 @@ describe("moving", () => {
   it("never goes beyond now", () => expect(shifted(range, 1, NOW)).toEqual(absolute(range)));
   it("zooms out from one preset to a longer one", () =>
     expect(presetOf(zoomedOut(lastOf("1h"), range, NOW))).toBe("3h"));
+  it.each([[90, "2m"], [59, "59s"], [3600, "1h"], [3660, "61m"], [86_400, "24h"], [172_800, "2d"]])(
+    "%s s until now",
+    (seconds, amount) => expect(untilNow({ fromMs: NOW - seconds * 1000, toMs: NOW })).toEqual(lastOf(amount)),
+  );
   it("zooms out around the middle", () => {
     const past = { fromMs: NOW - 7200e3, toMs: NOW - 3600e3 };
     const wider = resolve(zoomedOut(absolute(past), past, NOW), NOW);

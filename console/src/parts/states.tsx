@@ -61,7 +61,7 @@ export function ErrorNote({ error, onRetry }: ErrorProps) {
       <Icon name="error" />
       <div>
         <div className={classes.errorTitle}>{t.maybe(`error.${error.code}`) ?? t("error.title")}</div>
-        <div className={classes.errorText}>{`${error.message}${at}`}</div>
+        {error.code !== "unreachable" && <div className={classes.errorText}>{`${error.message}${at}`}</div>}
       </div>
       {onRetry !== undefined && (
         <Button variant="default" onClick={onRetry}>

@@ -44,7 +44,7 @@ export function AppFrame() {
     { keys: "]", label: t("keys.later"), group, run: () => control.shift(1) },
     { keys: "-", label: t("keys.zoomOut"), group, run: control.zoomOut },
     { keys: "r", label: t("keys.refresh"), group, run: lookAgain },
-    { keys: "p", label: t("keys.live"), group, run: () => control.setLive(!control.isLive) },
+    { keys: "p", label: t("keys.live"), group, run: control.toggleLive },
     { keys: "?", label: t("keys.help"), group, run: () => setHelpOpen(true) },
   ]);
 

@@ -4,7 +4,6 @@ import { ActionIcon, Tooltip, useComputedColorScheme, useMantineColorScheme } fr
 import { useT } from "~/i18n/use_t";
 import { Icon } from "~/parts/icon";
 import { setPreferences, usePreferences } from "~/state/preferences";
-import { lastOf } from "~/state/time_range";
 import { useTimeRange } from "~/state/use_time_range";
 import classes from "./shell.module.css";
 import { TimeControl } from "./time_control";
@@ -62,12 +61,10 @@ export function Header({ headRef, isTimeOpen, onTimeOpen, onHelp }: Props) {
   );
 }
 
-/** Live and paused; a range that ends in the past becomes one until now of the same length. */
 function LiveSwitch() {
   const t = useT();
-  const { isLive, canBeLive, setLive, setText, range } = useTimeRange();
+  const { isLive, canBeLive, toggleLive } = useTimeRange();
   const what = t(!canBeLive ? "shell.liveNot" : isLive ? "shell.liveOn" : "shell.liveOff");
-  const lengthS = Math.max(60, Math.round((range.toMs - range.fromMs) / 1000));
   return (
     <Tooltip label={`${what} (p)`}>
       <button
@@ -75,17 +72,11 @@ function LiveSwitch() {
         className={classes.live}
         data-live={isLive || undefined}
         aria-pressed={isLive}
-        onClick={() => (canBeLive ? setLive(!isLive) : setText(lastOf(lengthText(lengthS))))}
+        onClick={toggleLive}
       >
         <span className={classes.liveMark} />
         {t(isLive ? "shell.live" : canBeLive ? "shell.paused" : "shell.fixed")}
       </button>
     </Tooltip>
   );
-}
-
-function lengthText(seconds: number): string {
-  if (seconds >= 172_800) return `${Math.round(seconds / 86_400)}d`;
-  if (seconds >= 7200) return `${Math.round(seconds / 3600)}h`;
-  return seconds >= 60 ? `${Math.round(seconds / 60)}m` : `${seconds}s`;
 }

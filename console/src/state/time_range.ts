@@ -66,6 +66,14 @@ export function lastOf(preset: string): TimeText {
   return { from: `now-${preset}`, to: "now" };
 }
 
+/** As long as the range, but until now, in the largest unit that fits. */
+export function untilNow(range: TimeRange): TimeText {
+  const seconds = Math.max(1, Math.round((range.toMs - range.fromMs) / 1000));
+  if (seconds >= 172_800) return lastOf(`${Math.round(seconds / 86_400)}d`);
+  if (seconds >= 7200 || seconds === 3600) return lastOf(`${Math.round(seconds / 3600)}h`);
+  return lastOf(seconds >= 60 ? `${Math.round(seconds / 60)}m` : `${seconds}s`);
+}
+
 /** The preset that the range is, if it is one. */
 export function presetOf(text: TimeText): string | null {
   const match = RELATIVE.exec(text.from);

@@ -4,7 +4,7 @@ import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { useMoment } from "./moment";
 import {
-  absolute, DEFAULT_RANGE, isRelative, resolve, shifted, zoomedOut, type TimeRange, type TimeText,
+  absolute, DEFAULT_RANGE, isRelative, resolve, shifted, untilNow, zoomedOut, type TimeRange, type TimeText,
 } from "./time_range";
 
 export interface TimeControl {
@@ -16,6 +16,8 @@ export interface TimeControl {
   readonly setText: (text: TimeText) => void;
   readonly setRange: (range: TimeRange) => void;
   readonly setLive: (isLive: boolean) => void;
+  /** Live or paused; a range that ends in the past becomes one until now of the same length. */
+  readonly toggleLive: () => void;
   readonly shift: (direction: -1 | 1) => void;
   readonly zoomOut: () => void;
 }
@@ -35,19 +37,22 @@ export function useTimeRange(): TimeControl {
     const setText = (next: TimeText) =>
       void navigate({ to: ".", search: (old) => ({ ...old, from: next.from, to: next.to }) });
     const canBeLive = isRelative(text) && text.to.startsWith("now");
+    const isLive = canBeLive && search.live !== false;
+    const setLive = (isWanted: boolean) =>
+      void navigate({
+        to: ".",
+        replace: true,
+        search: (old) => ({ ...old, live: isWanted ? undefined : false }),
+      });
     return {
       text,
       range,
       canBeLive,
-      isLive: canBeLive && search.live !== false,
+      isLive,
       setText,
       setRange: (next: TimeRange) => setText(absolute(next)),
-      setLive: (isLive: boolean) =>
-        void navigate({
-          to: ".",
-          replace: true,
-          search: (old) => ({ ...old, live: isLive ? undefined : false }),
-        }),
+      setLive,
+      toggleLive: () => (canBeLive ? setLive(!isLive) : setText(untilNow(range))),
       shift: (direction: -1 | 1) => setText(shifted(range, direction, Date.now())),
       zoomOut: () => setText(zoomedOut(text, range, Date.now())),
     };

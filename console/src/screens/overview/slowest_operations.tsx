@@ -32,7 +32,7 @@ export function SlowestOperations({ operations, isOld }: Props) {
       { id: "p95", label: "p95", width: "72px", isNumber: true, sortBy: (row) => row.p95_ns, cell: (row) => duration(row.p95_ns) },
       { id: "p99", label: "p99", width: "72px", isNumber: true, sortBy: (row) => row.p99_ns, cell: (row) => duration(row.p99_ns) },
       {
-        id: "rate", label: t("overview.rate"), width: "80px", isNumber: true,
+        id: "rate", label: t("overview.rate"), width: "88px", isNumber: true,
         sortBy: (row) => row.rate_per_s, cell: (row) => perSecond(row.rate_per_s),
       },
       {

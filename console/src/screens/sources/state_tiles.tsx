@@ -32,10 +32,11 @@ export function StateTiles({ sources, startedAt }: Props) {
         label={t("sources.engine", { kind: t(`sources.kind.${engine.kind}`), version: engine.version })}
         value={t(engine.ready ? "sources.engineReady" : "sources.engineDown")}
         tone={engine.ready ? "good" : "error"}
-        note={`${bytes(engine.memory_bytes)} · ${t("sources.restarts", { n: engine.restarts })}`}
+        note={<span title={t("sources.memory")}>{bytes(engine.memory_bytes)}</span>}
         chart={
           <span className={classes.tileEnd}>
             {startedAt === undefined ? "" : t("sources.started", { ago: ago(millisecondsOf(startedAt), nowMs, t) })}
+            {` · ${t("sources.restarts", { n: engine.restarts })}`}
           </span>
         }
       />
