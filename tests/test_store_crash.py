@@ -38,6 +38,7 @@ def killed_after(directory, name, seconds):
 @pytest.mark.parametrize(
     "seed", [pytest.param(n, marks=[pytest.mark.soak] * (n > 0)) for n in range(10)]
 )
+@pytest.mark.timeout(400)
 def test_kill_9_at_random_moments(tmp_path, seed):
     draw, acknowledged = random.Random(seed), []
     for place in range(KILLS):

@@ -242,7 +242,7 @@ def test_stop_ends_soon_without_an_engine_and_loses_nothing(tmp_path):
 
 
 def test_a_frame_that_the_engine_does_not_survive_becomes_a_dead_letter(store, monkeypatch):
-    monkeypatch.setattr(loader_module, "PATIENCE", {0: Patience(few=0, alone=1)})
+    monkeypatch.setattr(loader_module, "BUSY_PATIENCE", {0: Patience(few=0, alone=1)})
     run = Load.run
 
     def deadly(self, number, body):
@@ -265,6 +265,7 @@ def test_a_frame_that_the_engine_does_not_survive_becomes_a_dead_letter(store, m
 
 def test_bodies_that_do_not_fit_into_memory_become_smaller(store, monkeypatch):
     monkeypatch.setitem(load_module.INSERT_SETTINGS, "max_memory_usage", "20000000")
+    store.loader.stop(10)
     futures = [
         store.spool.append(
             Envelope("prometheus_write", time.time_ns(), "identity", writes("w", *range(2000)))
@@ -273,6 +274,7 @@ def test_bodies_that_do_not_fit_into_memory_become_smaller(store, monkeypatch):
     ]
     for future in futures:
         future.result(10)
+    store.start_loader()
     store.until_idle()
     assert store.counts() == {"sample_rows": 48_000}
     assert store.letters.totals() == {}

@@ -17,5 +17,14 @@ One path    engine.py speaks ClickHouse's HTTP protocol, over a Unix socket to t
       engine_config.py                       what the engine is told at its start
     engine_embedded.py                       starts the child, watches it, starts it again
 
-Read engine, engine_embedded, engine_front, in that order.
+    Loader (loader.py)                       each frame once, whatever dies when
+      lane.py                                one stream: what is read, how much, when
+      load.py                                one batch, by the statements of its format
+      decoding.py, any_value.py              decode/*.sql, and what it says for nested values
+      batch_rows.py                          the rows of a batch, to count and to remove
+      dead_letters.py                        frames that nothing can decode
+    migrate.py, schema_sql.py                schema/*.sql, for one server or a cluster
+    retention.py                             days that are too old or too many
+
+Read engine, engine_embedded, engine_front, then decoding, load, lane, loader, in that order.
 """

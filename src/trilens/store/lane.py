@@ -41,13 +41,19 @@ FULL_SHARE: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Frames that are loaded as one batch; `failures` counts attempts that did not succeed."""
+    """Frames that are loaded as one batch.
+
+    `failures` counts attempts that did not succeed; `strikes` those of them, in a row and with the
+    same `code`, for which these frames may be to blame.
+    """
 
     number: int
     start: Position
     end: Position
     frames: tuple[Frame, ...]
     failures: int = 0
+    strikes: int = 0
+    code: int = -1
 
     def halves(self) -> tuple[tuple[Frame, ...], tuple[Frame, ...]]:
         middle = len(self.frames) // 2
