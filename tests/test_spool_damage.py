@@ -354,6 +354,24 @@ def test_a_damaged_record_of_the_ledger_costs_no_row_and_doubles_none(
     spool.close()
 
 
+def test_a_lost_finish_of_a_file_that_is_gone_takes_no_rows_back() -> None:
+    disk, engine = FailingDisk(), Engine()
+    stored(disk, *PAYLOADS)
+    spool, _ = reopened(disk)
+    appended(spool, b"next")
+    loader = TestLoader(spool.stream(FORMAT), engine)
+    loader.step()
+    loader.settle()
+    assert [path.name for path in disk.files()] == ["0000000002.frames"]
+    ended(spool)
+    finishes = disk.names[LEDGER].seen
+    disk.flip(LEDGER, finishes.rindex(b"\xabTLd"))
+    spool, _ = reopened(disk)
+    assert all(batch.start == batch.end for batch in spool.stream(FORMAT).in_doubt())
+    assert drained(spool.stream(FORMAT), engine) == dict.fromkeys([*PAYLOADS, b"next"], 1)
+    spool.close()
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff" * 64 * 40, b"\xabTLb" * 999])
 def test_a_ledger_that_says_nothing_loads_all_again_under_other_numbers(content: bytes) -> None:
     disk, engine = FailingDisk(), Engine()

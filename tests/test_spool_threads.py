@@ -200,6 +200,21 @@ def test_a_batch_is_begun_once_and_over_once() -> None:
     spool.close()
 
 
+def test_ranges_that_begin_at_a_frame_behind_a_mark_still_meet() -> None:
+    spool = opened(FailingDisk())
+    stream = spool.stream(FORMAT)
+    for payload in (b"a", b"b"):
+        appended(spool, payload)
+    position = BEGIN
+    for _ in range(2):
+        run = stream.read(position, unpacked_bytes_max=1)
+        stream.finish(stream.begin(run.frames[0].position, run.end).number)
+        position = run.end
+    backlog = stream.backlog()
+    assert (backlog.bytes, backlog.frames, backlog.oldest_ns) == (0, 0, None)
+    spool.close()
+
+
 def test_gauges_tell_what_waits() -> None:
     measures = Measures()
     spool = opened(FailingDisk(), measures=measures)

@@ -237,13 +237,14 @@ def _gzip_bytes(payload: bytes) -> int:
     return int.from_bytes(payload[-4:], "little")
 
 
+_ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _ZSTD_BLOCK_BYTES_MAX: Final = 128 << 10
 _ZSTD_BLOCKS_MAX: Final = 4096
 
 
 def _zstd_bytes(payload: bytes) -> int:
     """RFC 8878, 3.1.1: the frame content size, or the sum of what the blocks can hold."""
-    if len(payload) < 6:
+    if len(payload) < 6 or payload[:4] != _ZSTD_MAGIC:
         return PAYLOAD_BYTES_MAX
     descriptor = payload[4]
     size_flag, is_single, dictionary_flag = descriptor >> 6, descriptor >> 5 & 1, descriptor & 3

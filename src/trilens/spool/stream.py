@@ -351,13 +351,14 @@ def _collected(
     frames: list[Frame] = []
     end, room_bytes = walk.offset, unpacked_bytes_max
     while len(frames) < frames_max and (header := walk.next_header()):
-        if frames and header.unpacked_bytes > room_bytes:
+        cost_bytes = max(header.unpacked_bytes, header.payload_bytes)
+        if frames and cost_bytes > room_bytes:
             break
         payload = walk.payload(header)
         if payload is None:
             continue
         position = Position(number, header.offset)
         frames.append(Frame(position, header.received_at_ns, header.encoding, payload))
-        room_bytes -= header.unpacked_bytes
+        room_bytes -= cost_bytes
         end = header.end
     return frames, end

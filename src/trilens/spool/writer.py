@@ -30,7 +30,7 @@ from trilens.spool.frame import (
 from trilens.spool.recovery import name_of
 
 GROUP_BYTES_MAX: Final = 16 << 20  # one larger payload is a group of its own
-GROUP_FRAMES_MAX: Final = 4096
+GROUP_FRAMES_MAX: Final = 1024
 PENDING_BYTES_MAX: Final = 256 << 20
 PENDING_FRAMES_MAX: Final = 100_000
 RETRY_AFTER_S: Final = 5.0
@@ -122,32 +122,32 @@ class Writer:
 
     def _next(self) -> list[Waiting]:
         """What goes into the next group; empty at the end."""
-        with self._filled:
-            while True:
+        while True:
+            with self._filled:
                 while not self._pending:
                     if self._is_closing:
                         return []
                     self._is_idle = True
                     self._filled.wait()
                 self._is_idle = False
-                if waiting := self._taken():
-                    return waiting
+                taken = self._taken()
+            # Outside of the lock, since the event loop waits for that.
+            waiting = [pair for pair in taken if pair[1].set_running_or_notify_cancel()]
+            if len(waiting) < len(taken):
+                with self._filled:
+                    self.pending_bytes -= _size_bytes(taken) - _size_bytes(waiting)
+            if waiting:
+                return waiting
 
     def _taken(self) -> list[Waiting]:
-        waiting: list[Waiting] = []
+        taken: list[Waiting] = []
         room_bytes = GROUP_BYTES_MAX
-        while self._pending and len(waiting) < GROUP_FRAMES_MAX:
-            envelope, future = self._pending[0]
-            size_bytes = FRAME_HEADER_BYTES + len(envelope.payload)
-            if waiting and size_bytes > room_bytes:
+        while self._pending and len(taken) < GROUP_FRAMES_MAX:
+            room_bytes -= FRAME_HEADER_BYTES + len(self._pending[0][0].payload)
+            if taken and room_bytes < 0:
                 break
-            self._pending.popleft()
-            if future.set_running_or_notify_cancel():
-                waiting.append((envelope, future))
-                room_bytes -= size_bytes
-            else:
-                self.pending_bytes -= size_bytes
-        return waiting
+            taken.append(self._pending.popleft())
+        return taken
 
     def _commit(self, waiting: list[Waiting]) -> None:
         started_at_ns = self._clock.monotonic_ns()
