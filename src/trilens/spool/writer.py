@@ -72,6 +72,7 @@ class Writer:
         self._filled = threading.Condition()
         self._is_idle = True
         self._is_closing = False
+        self._is_failing = False
         self._thread = threading.Thread(target=self._run, name=f"spool-{wire_format}", daemon=True)
         self._thread.start()
 
@@ -154,22 +155,31 @@ class Writer:
         try:
             file = self._ready_file(_size_bytes(waiting) + COMMIT_BYTES)
         except OSError as error:
-            _fail(waiting, refused(error))
+            self._refuse(waiting, error)
             return
         group = Group(file.seed, file.end, file.frames)
         for envelope, _ in waiting:
             group.add(envelope)
         group.close()
         if failure := self._stored(file, group):
-            log.warning("%d frames of %s were not stored: %s", len(waiting), self._format, failure)
-            _fail(waiting, refused(failure))
+            self._refuse(waiting, failure)
             return
+        if self._is_failing:
+            log.warning("the disk stores %s again", self._format)
+        self._is_failing = False
         took_s = (self._clock.monotonic_ns() - started_at_ns) / 1e9
         self._files.committed(file, group)
         for _, future in waiting:
             future.set_result(None)
         self._measures.count("trilens_spool_syncs_total", self._format)
         self._measures.observe("trilens_spool_sync_seconds", self._format, seconds=took_s)
+
+    def _refuse(self, waiting: list[Waiting], error: OSError) -> None:
+        # A full disk fails every group until there is room: once is enough to be told.
+        if not self._is_failing:
+            log.error("the disk does not store %s: %s", self._format, error)
+        self._is_failing = True
+        _fail(waiting, refused(error))
 
     def _stored(self, file: SpoolFile, group: Group) -> OSError | None:
         try:
