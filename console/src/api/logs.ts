@@ -1,10 +1,10 @@
 /** /api/console/logs: rows, counts over time, facets, neighbours of a row. */
 
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { type Condition, filterText } from "~/state/filters";
 import type { TimeRange } from "~/state/time_range";
 import { ApiError, ask, type Parameters } from "./client";
-import { type Asked, useQuestion, useRangeQuestion } from "./questions";
+import { type Asked, useRangeQuestion } from "./questions";
 
 export interface Identity {
   readonly cluster: string;
@@ -27,6 +27,8 @@ export interface LogRow extends Identity {
   readonly trace_id: string;
   readonly span_id: string;
   readonly attributes: Readonly<Record<string, string>>;
+  /** In the order of `attributes`: string, bool, int, double, array, kvlist, bytes; '' was not set. */
+  readonly attribute_types: readonly string[];
   readonly resource: Readonly<Record<string, string>>;
   readonly scope_name: string;
   readonly event_name: string;
@@ -110,7 +112,12 @@ export function useLogFacets(
   return useRangeQuestion("/logs/facets", range, logParameters(question));
 }
 
-/** Neighbours of the row `id`, from the same source. */
+/** Neighbours of the row `id`, from the same source; those that are there stay while more are asked for. */
 export function useLogContext(id: string | undefined, rows = { before: 20, after: 20 }): Asked<LogContext> {
-  return useQuestion("/logs/context", { id, ...rows }, { isEnabled: id !== undefined });
+  return useQuery<LogContext, ApiError>({
+    queryKey: ["/logs/context", id, rows],
+    queryFn: ({ signal }) => ask<LogContext>("/logs/context", { parameters: { id, ...rows }, signal }),
+    placeholderData: (before, asked) => (asked?.queryKey[1] === id ? before : undefined),
+    enabled: id !== undefined,
+  });
 }

@@ -32,8 +32,8 @@ QUERY = Parameter(
 ROW = of(
     id=TEXT, timestamp=TEXT, observed_at=TEXT, severity=TEXT, severity_number=INTEGER,
     severity_text=TEXT, body=TEXT, trace_id=TEXT, span_id=TEXT, attributes=TEXT_MAP,
-    resource=TEXT_MAP, cluster=TEXT, node=TEXT, namespace=TEXT, workload=TEXT, pod=TEXT,
-    container=TEXT, service=TEXT, scope_name=TEXT, event_name=TEXT,
+    attribute_types=array(TEXT), resource=TEXT_MAP, cluster=TEXT, node=TEXT, namespace=TEXT,
+    workload=TEXT, pod=TEXT, container=TEXT, service=TEXT, scope_name=TEXT, event_name=TEXT,
 )  # fmt: skip
 BUCKETS_MAX = 500
 CONTEXT_MAX = 500

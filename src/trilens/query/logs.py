@@ -29,8 +29,8 @@ ROW_HASH = (
 )
 COLUMNS = (
     "toString(timestamp) AS at, toString(observed_at) AS observed, severity, severity_number, "
-    "severity_text, body, trace_id, span_id, attributes, resource, cluster, node, namespace, "
-    "workload, pod, container, service, scope_name, event_name, "
+    "severity_text, body, trace_id, span_id, attributes, attribute_types, resource, cluster, node, "
+    "namespace, workload, pod, container, service, scope_name, event_name, "
     f"{ROW_HASH} AS row_hash, toUnixTimestamp64Nano(timestamp) AS at_ns"
 )
 
