@@ -19,7 +19,7 @@ from spooling import FORMAT, appended, envelope, opened
 from trilens.envelope import ENCODINGS, Encoding, unpack
 from trilens.errors import Refused
 from trilens.spool import Position
-from trilens.spool.dump import lines, write_payload
+from trilens.spool.dump import dump, write_payload
 from trilens.spool.frame import (
     CODES,
     CommitMark,
@@ -163,7 +163,7 @@ def test_the_dump_shows_frames_marks_damage_and_tails(tmp_path: Path) -> None:
         file.write(b"?")
         file.seek(0, 2)
         file.write(b"torn")
-    text = "\n".join(lines(tmp_path / "spool"))
+    text = "\n".join(dump(tmp_path / "spool"))
     assert text.count(".frames ") == 1
     assert "format=otlp_logs number=1" in text
     assert re.search(r" 96 frame received=1970-01-01T00:00:00.000000001Z encoding=identity "
@@ -172,7 +172,7 @@ def test_the_dump_shows_frames_marks_damage_and_tails(tmp_path: Path) -> None:
     assert text.count(" commit group=1 ") == 3
     assert "4 bytes behind the last commit mark" in text
     assert f"begin batch={batch.number} sequence=1 1:96 to 1:141 frames=1" in text
-    assert next(iter(lines(path))).endswith(f"{path.stat().st_size} bytes")
+    assert next(iter(dump(path))).endswith(f"{path.stat().st_size} bytes")
 
     out = io.BytesIO()
     write_payload(path, 96, out)
@@ -184,8 +184,8 @@ def test_the_dump_shows_frames_marks_damage_and_tails(tmp_path: Path) -> None:
 
 def test_the_dump_says_what_is_not_there_or_not_its_own(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="there is no"):
-        list(lines(tmp_path / "none"))
+        list(dump(tmp_path / "none"))
     (tmp_path / "0000000001.frames").write_bytes(b"x" * 50)
     (tmp_path / "notes.txt").write_bytes(b"x")
-    assert "header damaged" in "\n".join(lines(tmp_path))
-    assert "neither" in "\n".join(lines(tmp_path / "notes.txt"))
+    assert "header damaged" in "\n".join(dump(tmp_path))
+    assert "neither" in "\n".join(dump(tmp_path / "notes.txt"))

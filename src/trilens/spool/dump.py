@@ -22,7 +22,7 @@ from trilens.spool.recovery import number_of
 _DISK = OsDisk()
 
 
-def lines(path: Path) -> Iterator[str]:
+def dump(path: Path) -> Iterator[str]:
     """A file, or all files below a directory, line by line. Raises Refused: not_found."""
     if not path.exists():
         raise Refused("not_found", f"there is no {path}")
