@@ -13,10 +13,12 @@ from pathlib import Path
 import orjson
 import pytest
 
+from serving import Trilens
 from trilens.agent import delivery as delivering
 from trilens.agent.delivery import Checkpoint, LogDelivery
 from trilens.agent.log_records import LogBatch, observed_field, packed, record, resource_logs
 from trilens.agent.send import Sender
+from trilens.clock import SystemClock
 from trilens.measures import Measures
 from watching import HOST, RecordingServer, SetClock, a_tailer, until
 
@@ -191,6 +193,38 @@ def test_a_checkpoint_is_whole_or_the_one_before(tmp_path, monkeypatch):
     read = Checkpoint(path)
     read.load()
     assert (read.acknowledged, read.in_flight, read.is_first_start) == ({"n": 1}, None, False)
+
+
+def test_a_real_server_is_asked_and_each_line_is_there_once(tmp_path):
+    """The question that settles a doubt, put to the program itself; rows are counted by SQL."""
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/a.log").touch()
+    ways = ["store", "cut_after", "store", "cut_before", "store", "cut_after"]
+    with Trilens(tmp_path / "data") as trilens:
+        sent = []
+
+        def way(path, n):
+            if path != "/v1/logs":
+                return "store"
+            sent.append(n)
+            return ways[len(sent) - 1] if len(sent) <= len(ways) else "store"
+
+        measures = Measures()
+        with RecordingServer(way, upstream=trilens.url) as server:
+            tailer = a_tailer(server.url, tmp_path, SystemClock(), measures=measures)
+            written = 0
+            for _ in range(5):
+                with (tmp_path / "logs/a.log").open("a") as file:
+                    file.write("".join(f"line {n}\n" for n in range(written, written + 10)))
+                written += 10
+                until(lambda: tailer.poll() and False, 0.3)
+                assert until(lambda: tailer.poll() == 0 and tailer.is_idle, 60)
+            tailer.stop()
+            assert server.questions
+        mine = f"resource['host.name'] = '{HOST}' AND body LIKE 'line %'"
+        assert trilens.wait_count("logs", written, mine) == written
+        assert trilens.sql(f"SELECT uniqExact(body) FROM logs WHERE {mine}") == [[written]]
+        assert measures.value("trilens_agent_unchecked_total", "log_files") == 0
 
 
 _CHILD = """

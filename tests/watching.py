@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal, Self
 
 import cramjam
+import httpx
 import zstandard
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -67,7 +68,10 @@ class _Server(ThreadingHTTPServer):
 
 @dataclass
 class RecordingServer:
-    """Receivers and /api/sql for the one question that is asked. `way` decides on each request."""
+    """Receivers and /api/sql for the one question that is asked. `way` decides on each request.
+
+    With an `upstream` that one takes the bodies and answers, and here they are only looked at.
+    """
 
     way: Callable[[str, int], Way] = lambda path, n: "store"
     lines: list[Line] = field(default_factory=list)
@@ -76,6 +80,7 @@ class RecordingServer:
     requests: list[tuple[str, dict]] = field(default_factory=list)
     questions: list[str] = field(default_factory=list)
     port: int = 0
+    upstream: str = ""
 
     def __enter__(self) -> Self:
         outer = self
@@ -116,6 +121,8 @@ class RecordingServer:
                 request.close_connection = True
                 return
             answer, status = (b"", way) if isinstance(way, int) else self._taken(request.path, body)
+            if self.upstream and not isinstance(way, int):
+                answer, status = self._forwarded(request, body)
         if way == "cut_after":
             request.close_connection = True
             return
@@ -137,9 +144,15 @@ class RecordingServer:
             batch, fence = map(int, re.findall(r"countIf\(.*?Nano\((\d+)\)", body.decode()))
             counts = [sum(line.observed_ns == ns for line in self.lines) for ns in (batch, fence)]
             return f"{counts[0]}\t{counts[1]}\n".encode(), 200
-        else:
+        elif not self.upstream:
             return b"", 404
         return b"", 200
+
+    def _forwarded(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[bytes, int]:
+        kept = ("Content-Type", "Content-Encoding", "X-Trilens-Self")
+        headers = {name: request.headers[name] for name in kept if name in request.headers}
+        reply = httpx.post(self.upstream + request.path, content=body, headers=headers, timeout=30)
+        return reply.content, reply.status_code
 
 
 def unzstd(body: bytes) -> bytes:
