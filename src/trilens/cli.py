@@ -82,8 +82,11 @@ def _sql(arguments: argparse.Namespace) -> int:
 
 
 def _spool_dump(arguments: argparse.Namespace) -> int:
-    from trilens.spool.dump import dump  # noqa: PLC0415
+    from trilens.spool.dump import dump, write_payload  # noqa: PLC0415
 
+    if arguments.payload is not None:
+        write_payload(arguments.path, arguments.payload, sys.stdout.buffer)
+        return 0
     for line in dump(arguments.path):
         print(line)
     return 0
@@ -122,6 +125,9 @@ def _parser() -> argparse.ArgumentParser:
         "dump", help="Print every frame, commit mark and damage, from the files alone."
     )
     dump.add_argument("path", type=Path, metavar="PATH", help="a spool, one stream, or one file")
+    dump.add_argument(
+        "--payload", type=int, metavar="OFFSET", help="write one frame's payload as it came instead"
+    )
     dump.set_defaults(command=_spool_dump)
     return parser
 
