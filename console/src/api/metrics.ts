@@ -18,6 +18,8 @@ export interface MetricName {
   readonly series: number;
   readonly kind: string;
   readonly temporality: string;
+  /** Of a sum: it only grows, so that its rate means something. */
+  readonly is_monotonic: boolean;
 }
 
 export interface MetricLabel {

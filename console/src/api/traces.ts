@@ -63,6 +63,8 @@ export interface Span extends Identity {
   readonly status: string;
   readonly status_message: string;
   readonly attributes: Readonly<Record<string, string>>;
+  /** In the order of `attributes`: string, bool, int, double, array, kvlist, bytes; "" was not set. */
+  readonly attribute_types: readonly string[];
   readonly resource: Readonly<Record<string, string>>;
   readonly scope_name: string;
   readonly scope_version: string;

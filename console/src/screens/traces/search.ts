@@ -13,6 +13,8 @@ export interface TracesSearch {
   readonly max?: string | undefined;
   readonly filter?: readonly Condition[] | undefined;
   readonly order?: "newest" | "slowest" | undefined;
+  /** Of the operations: part of the name. */
+  readonly part?: string | undefined;
 }
 
 export function readTracesSearch(search: Search): TracesSearch {
@@ -26,14 +28,26 @@ export function readTracesSearch(search: Search): TracesSearch {
     max: readText(search.max),
     filter: filter.length === 0 ? undefined : filter,
     order: readChoice(search.order, ["newest", "slowest"]),
+    part: readText(search.part),
   };
 }
 
 export interface TraceSearch {
-  /** Id of the span whose details are shown. */
+  /** Id of the span that is selected. */
   readonly span?: string | undefined;
+  /** What is beside the waterfall. */
+  readonly panel?: "span" | "logs" | undefined;
+  /** Looked for inside of the trace. */
+  readonly find?: string | undefined;
+  /** The part of its time in sight, ns since its start: 1200-5300. */
+  readonly zoom?: string | undefined;
 }
 
 export function readTraceSearch(search: Search): TraceSearch {
-  return { span: readText(search.span) };
+  return {
+    span: readText(search.span),
+    panel: readChoice(search.panel, ["span", "logs"]),
+    find: readText(search.find),
+    zoom: readText(search.zoom),
+  };
 }
