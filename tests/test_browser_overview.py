@@ -74,7 +74,10 @@ def program(console):  # noqa: F811
     program = console.program
     program.engine_status = EngineStatus("embedded", True, 0, 123_000_000)
     program.spool_status = []
-    program.listening = lambda: [Listening("http", "127.0.0.1:4280")]
+    program.listening = lambda: [
+        Listening("http", "127.0.0.1:4280"),
+        Listening("otlp_http", "127.0.0.1:4318"),
+    ]
     program.dead_letters.replayed = []
     program.dead_letters.letters = [
         DeadLetter(f"letter{n}", "otlp_logs", time.time_ns() - n * S, 1000 + n, f"cannot parse {n}", 33, n)

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { ApiError, errorOf, urlOf } from "~/api/client";
 import { translator } from "~/i18n/use_t";
 import { nextSort, sorted } from "~/parts/sorting";
+import { otlpEndpoint } from "~/screens/overview/addresses";
 import { problemInWords } from "~/screens/overview/problem_words";
 import { ago, rangeInWords } from "~/shell/time_words";
 import { lastOf } from "~/state/time_range";
@@ -32,6 +33,13 @@ describe("the API", () => {
     for (const body of [null, "x", {}, { error: 5 }]) expect(errorOf(502, body).code).toBe("broken");
     expect(new ApiError("overloaded", "", 503).isPassing).toBe(true);
   });
+});
+
+it("tells senders an address that they can reach", () => {
+  const page = { hostname: "trilens.example", origin: "https://trilens.example" };
+  const listening = [{ protocol: "otlp_http", address: "0.0.0.0:4319" }];
+  expect(otlpEndpoint(listening, page)).toBe("http://trilens.example:4319");
+  expect(otlpEndpoint([{ protocol: "http", address: "x:1" }], page)).toBe("https://trilens.example");
 });
 
 describe("words", () => {

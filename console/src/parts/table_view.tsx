@@ -26,14 +26,14 @@ interface Props<Row> {
   readonly rows: readonly Row[];
   readonly rowKey: (row: Row) => string;
   readonly selectedKey?: string | undefined;
-  readonly onOpen?: (row: Row) => void;
+  readonly onOpen?: ((row: Row) => void) | undefined;
   readonly firstSort?: Sort;
   /** As high as its place if absent; a number of rows grows to that and then scrolls. */
   readonly rowsMax?: number;
   readonly rowHeightPx?: number;
   readonly empty?: ReactNode;
   /** Called near the end, to load more. */
-  readonly onEnd?: () => void;
+  readonly onEnd?: (() => void) | undefined;
   readonly isMain?: boolean;
   readonly isOld?: boolean;
 }

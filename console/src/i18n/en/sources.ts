@@ -19,7 +19,7 @@ export const sources = {
   "sources.formats": "What arrives",
   "sources.formatsNote": "Totals since the start; rates over the last minute",
   "sources.format": "Wire format",
-  "sources.requestRate": "Request rate",
+  "sources.requestRate": "Rate",
   "sources.byteRate": "Byte rate",
   "sources.requests": "Requests",
   "sources.refused": "Refused",

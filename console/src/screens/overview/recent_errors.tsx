@@ -9,6 +9,11 @@ import { SeverityBadge } from "~/parts/severity_badge";
 import { Empty } from "~/parts/states";
 import { type Column, TableView } from "~/parts/table_view";
 import { useZone } from "~/state/preferences";
+import { useTimeRange } from "~/state/use_time_range";
+
+const HALF_DAY_MS = 43_200e3;
+/** Of `01-02 ` before the clock's time. */
+const DAY_LENGTH = 6;
 
 interface Props {
   readonly rows: readonly LogRow[];
@@ -19,11 +24,16 @@ export function RecentErrors({ rows, isOld }: Props) {
   const t = useT();
   const zone = useZone();
   const navigate = useNavigate();
+  const { range } = useTimeRange();
+  const areDaysShown = range.toMs - range.fromMs > HALF_DAY_MS;
   const columns = useMemo<Column<LogRow>[]>(
     () => [
       {
-        id: "time", label: t("overview.time"), width: "112px",
-        cell: (row) => <span title={row.timestamp}>{rowTime(millisecondsOf(row.timestamp), zone).slice(6)}</span>,
+        id: "time", label: t("overview.time"), width: areDaysShown ? "156px" : "112px",
+        cell: (row) => {
+          const text = rowTime(millisecondsOf(row.timestamp), zone);
+          return <span title={row.timestamp}>{areDaysShown ? text : text.slice(DAY_LENGTH)}</span>;
+        },
       },
       {
         id: "severity", label: t("overview.severity"), width: "86px",
@@ -38,7 +48,7 @@ export function RecentErrors({ rows, isOld }: Props) {
         cell: (row) => <span className="mono" title={row.body}>{row.body}</span>,
       },
     ],
-    [t, zone],
+    [t, zone, areDaysShown],
   );
   return (
     <TableView

@@ -7,7 +7,7 @@ const FORMATS: Readonly<Record<string, string>> = {
   prometheus_write: "Prometheus remote write",
 };
 const PROTOCOLS: Readonly<Record<string, string>> = {
-  http: "HTTP: console, API, all protocols",
+  http: "HTTP",
   otlp_http: "OTLP / HTTP",
   otlp_grpc: "OTLP / gRPC",
   fluent_forward: "Fluent forward",
