@@ -260,9 +260,9 @@ def test_killed_again_and_again_each_line_arrives_once(tmp_path):
         child = subprocess.Popen(command)
         assert until((tmp_path / "state").exists)
         kills, requests, is_rotated = 0, 0, False
-        ends_s = time.monotonic() + 7
+        ends_s = time.monotonic() + 40  # on a machine that has much else to do
         next_kill_s = ends_s
-        while time.monotonic() < ends_s:
+        while time.monotonic() < ends_s and kills < 5:
             with (tmp_path / "logs/a.log").open("a") as file:
                 lines = [f"line {len(written) + n}" for n in range(chance.randrange(60))]
                 file.write("".join(f"{line}\n" for line in lines))
@@ -275,9 +275,9 @@ def test_killed_again_and_again_each_line_arrives_once(tmp_path):
                 child.wait()
                 child = subprocess.Popen(command)
                 kills, requests, is_rotated = kills + 1, len(server.requests), False
-            time.sleep(0.01)
+            time.sleep(0.02)
         server.way = lambda path, n: "store"
-        is_all_there = until(lambda: len(set(server.bodies())) == len(written), 20)
+        is_all_there = until(lambda: len(set(server.bodies())) == len(written), 40)
         child.kill()
         child.wait()
         arrived = Counter(server.bodies())

