@@ -45,7 +45,8 @@ def run(scale: float) -> Iterator[Figure]:
 
 
 def _trace_ms(program: Trilens) -> tuple[float, float]:
-    sql = "SELECT DISTINCT trace_id FROM spans WHERE rand() % 100000 = 0 LIMIT 40"
+    share = program.count("spans") // 5_000
+    sql = f"SELECT DISTINCT trace_id FROM spans WHERE cityHash64(span_id) % {share} = 0 LIMIT 40"
     ids = iter(program.sql(sql))
 
     def one_trace() -> None:
@@ -58,7 +59,7 @@ def _searches(program: Trilens) -> Iterator[tuple[str, Callable[[], object]]]:
     """Values from rare to frequent; by the console, and counted by SQL."""
     first_ms = start_ns() // 10**6
     within = {"from_ms": first_ms, "to_ms": first_ms + DAY_S * 500}
-    users = iter(range(0, 20_000, 500))
+    users = iter(range(0, 400, 10))
     ports = iter((8080, 5432, 9092) * 9)
 
     def newest(key: str, value: object) -> None:

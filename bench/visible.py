@@ -24,7 +24,7 @@ from bench.send import Protocol, Sender, Task
 
 SECONDS: Final = 25.0
 GOAL_S: Final = 1.0
-PROBE_PAUSE_S, LOOK_PAUSE_S, LAST_WAIT_S = 0.1, 0.02, 10.0
+PROBE_PAUSE_S, LOOK_PAUSE_S, LAST_WAIT_S = 0.1, 0.02, 120.0
 SPAN_TRACE: Final = bytes(range(16))
 LINE_BYTES: Final = 300
 
