@@ -254,6 +254,22 @@ def test_a_client_that_leaves_before_the_answer_ends_its_query(wide):
     wait_until(lambda: running(LONG) == 0)
 
 
+def test_a_client_that_leaves_in_the_middle_of_a_silence_stops_nobody(wide):
+    sql = f"SELECT number FROM numbers(300000) UNION ALL {LONG}"
+    connection = connected(wide)
+    connection.sendall(request_of(sql))
+    received = 0
+    while received < 1_900_000:
+        received += len(connection.recv(65536))
+    time.sleep(0.3)  # the answer's next piece is waited for
+    connection.close()
+    time.sleep(0.1)
+    started_s = time.monotonic()
+    assert wide.client.get("/-/healthy").status_code == 200
+    assert time.monotonic() - started_s < 2
+    wait_until(lambda: running(sql) == 0)
+
+
 def test_a_client_that_does_not_read_is_cut(wide, monkeypatch):
     monkeypatch.setattr(listener_http, "WRITE_GRACE_S", 0.5)
     stalled = [connected(wide, receive_buffer_bytes=4096) for _ in range(4)]

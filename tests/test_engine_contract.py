@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
@@ -212,6 +213,61 @@ def test_closing_a_stream_stops_its_query(engine):
     assert is_running(engine, query_id)
     stream.close()
     until(lambda: not is_running(engine, query_id))
+
+
+SILENT = f"SELECT number FROM numbers(300000) UNION ALL {SLOW}"
+
+
+def test_closing_a_stream_does_not_wait_for_its_reader(engine):
+    query_id = uuid.uuid4().hex
+    stream, ends = engine.raw(SILENT, fmt="TSV", query_id=query_id), []
+
+    def read():
+        try:
+            ends.append(sum(map(len, stream)))
+        except EngineBusy as error:
+            ends.append(error)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    until(lambda: is_running(engine, query_id))
+    time.sleep(0.5)  # it has read what there is and waits
+    started_s = time.monotonic()
+    stream.close()
+    assert time.monotonic() - started_s < 0.5
+    reader.join(5)
+    assert len(ends) == 1
+    until(lambda: not is_running(engine, query_id))
+    stream.close()
+
+
+def test_closing_streams_disturbs_no_other_query(engine):
+    """A connection that two of them held would mix or break their answers."""
+    is_done = threading.Event()
+
+    def open_and_close():
+        while not is_done.is_set():
+            stream = engine.raw("SELECT number FROM numbers(200000)", fmt="TSV")
+            closer = threading.Thread(target=stream.close)
+            with suppress(EngineBusy):
+                for at, _ in enumerate(stream):
+                    if at == 1:
+                        closer.start()
+            if closer.ident is not None:
+                closer.join()
+            stream.close()
+
+    def ask(number):
+        return engine.rows("SELECT {n:UInt64}", params={"n": number}).rows[0][0]
+
+    with ThreadPoolExecutor(6) as threads:
+        disturbers = [threads.submit(open_and_close) for _ in range(3)]
+        try:
+            assert [ask(number) for number in range(300)] == list(range(300))
+        finally:
+            is_done.set()
+        for disturber in disturbers:
+            disturber.result(30)
 
 
 def test_a_caller_that_stops_waiting_stops_its_query(engine):

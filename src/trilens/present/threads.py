@@ -16,6 +16,7 @@ THREADS: Final = 8
 GUEST_THREADS: Final = 4
 CONTROL_THREADS: Final = 2
 WAITING_MAX: Final = 64
+STOP_AGAIN_S: Final = 0.25
 
 _T = TypeVar("_T")
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -90,8 +91,10 @@ class Threads:
         running = asyncio.ensure_future(pool.run(call, *args))
         try:
             await asyncio.wait({gone, running}, return_when=asyncio.FIRST_COMPLETED)
-            if not running.done():
+            # A call that still waits for its thread, or is between two questions, hears no stop.
+            while not running.done():
                 self.stop(stop)
+                await asyncio.wait({running}, timeout=STOP_AGAIN_S)
             return await running
         except asyncio.CancelledError:
             self.stop(stop)

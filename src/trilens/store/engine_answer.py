@@ -8,14 +8,15 @@ EngineError         the engine refused or failed; code and message are ClickHous
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NoReturn, Self
 
 import orjson
 from clickhouse_connect.driver.exceptions import ClickHouseError
-from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 PIECE_BYTES = 256 << 10
@@ -74,18 +75,50 @@ class Rows:
 class RawStream(Iterator[bytes]):
     """Output bytes of one query.
 
-    Not for several threads at once, but close() may come from another one: the reader then
-    gets EngineBusy or the end.
+    Not for several threads at once, but close() may come from another one and never waits: the
+    reader then gets EngineBusy or the end, and cleans up. The connection goes back to the pool
+    only when the answer was read to its end, so that nobody else can be given it too early.
     """
 
-    def __init__(self, response: BaseHTTPResponse) -> None:
-        self._response = response
+    def __init__(self, response: Any) -> None:
+        self._response = response  # a urllib3.HTTPResponse
         tag = response.headers.get("X-ClickHouse-Exception-Tag", "")
         self._marker = f"__exception__\r\n{tag}\r\n".encode() if tag else b""
         self._held = b""
+        # Without its pool a response keeps its connection, whatever happens to it.
+        self._pool, response._pool = response._pool, None  # noqa: SLF001
         self._pieces = response.stream(PIECE_BYTES, decode_content=False)
+        self._lock = threading.Lock()  # over the two below; never held while reading
+        self._is_reading = False
+        self._is_over = False
 
     def __next__(self) -> bytes:
+        with self._lock:
+            if self._is_over:
+                raise StopIteration
+            self._is_reading = True
+        try:
+            return self._read()
+        finally:
+            with self._lock:
+                self._is_reading = False
+                was_closed = self._is_over and self._pool is not None
+            if was_closed:
+                self._drop()
+
+    def close(self) -> None:
+        """Stop the query if it still runs. May be called again, and after the end."""
+        with self._lock:
+            if self._is_over:
+                return
+            self._is_over = True
+            if self._is_reading:
+                with suppress(ValueError, RuntimeError, OSError):
+                    self._response.shutdown()
+                return
+        self._drop()
+
+    def _read(self) -> bytes:
         try:
             while True:
                 piece = next(self._pieces, None)
@@ -94,22 +127,34 @@ class RawStream(Iterator[bytes]):
                 if ready := self._pass(piece):
                     return ready
         except HTTPError as error:
-            self.close()
+            self._end()
             if not self._marker or self._marker not in self._held:
                 raise EngineBusy(0, f"the engine broke off its answer: {error}") from error
         if self._marker and self._marker in self._held:
-            self.close()
+            self._end()
             text = self._held.partition(self._marker)[2].decode("utf-8", "replace")
             _raise_text(_BLOCK_END.sub("", text))
         ready, self._held = self._held, b""
         if not ready:
+            self._give_back()
             raise StopIteration
         return ready
 
-    def close(self) -> None:
-        """Stop the query if it still runs. May be called again, and after the end."""
+    def _end(self) -> None:
+        """Nothing more comes; __next__ drops the connection on its way out."""
+        with self._lock:
+            self._is_over = True
+
+    def _give_back(self) -> None:
+        with self._lock:
+            is_closed, self._is_over = self._is_over, True
+            if not is_closed and self._response.connection is not None:
+                pool, self._pool = self._pool, None
+                pool._put_conn(self._response.connection)  # noqa: SLF001 - as release_conn does
+
+    def _drop(self) -> None:
+        self._pool = None
         self._response.close()
-        self._response.release_conn()
 
     def __enter__(self) -> Self:
         return self
