@@ -111,6 +111,8 @@ class Watch:
         self._directory.mkdir(parents=True, exist_ok=True)
         self._telemetry.start()
         self._outbox.start()
+        places = " ".join(self._log_paths)
+        log.info("watching this machine", extra={"host": self.host, "logs": places})
         self._add("host_metrics", self._numbers_source())
         self._add("processes", self._processes_source())
         self._add(
@@ -205,6 +207,9 @@ class Watch:
         if self._why_no_journal and journal_path.exists():
             # It was followed before, and what is in the files since then came from it.
             self._why_no_journal = ""
+        if self._why_no_journal:
+            facts = {"reason": self._why_no_journal}
+            log.info("the journal is not followed, log files alone are", extra=facts)
         excluded = [self._data_dir]
         if not self._why_no_journal:
             excluded += [Path("/var/log") / name for name in journald.DOUBLED]
