@@ -21,7 +21,11 @@ export function typesOf(
 ): Readonly<Record<string, string>> {
   const keys = Object.keys(attributes);
   if (keys.length !== types.length || keys.some((key) => /^\d+$/.test(key))) return {};
-  return Object.fromEntries(keys.map((key, at) => [key, types[at] ?? ""]).filter(([, type]) => type !== ""));
+  const found: Record<string, string> = {};
+  keys.forEach((key, at) => {
+    if (types[at] !== undefined && types[at] !== "") found[key] = types[at];
+  });
+  return found;
 }
 
 export interface StackLine {
