@@ -94,7 +94,7 @@ function draw(canvas: HTMLCanvasElement, tree: TraceTree, colors: ServiceColors,
       if (node.span === null || (node.span.status === "ERROR") !== isErrors) return;
       context.fillStyle = isErrors ? errorColor : (colors.get(node.span.service) ?? errorColor);
       const x = share(node.startNs, all) * width;
-      const length = Math.max(1, ((node.endNs - node.startNs) / all.toNs) * width);
+      const length = Math.max(isErrors ? 2 : 1, ((node.endNs - node.startNs) / all.toNs) * width);
       context.fillRect(x, 2 + Math.min(HEIGHT - 4 - lineHeight, at * perLine), length, lineHeight);
     });
   }
