@@ -15,9 +15,11 @@ import re
 import shutil
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from typing import Any, Final, Self
 from urllib.parse import urlencode
 
+from bench.bodies import DAY_S, Kind, start_ns
 from bench.machine import SCRATCH, CpuClock, directory_bytes, until
 from bench.program import free_ports
 
@@ -41,7 +43,7 @@ def version(package: str) -> str:
     return found.partition("+")[0]
 
 
-class Peer:
+class Peer(ABC):
     """A program on a data directory and a port of its own."""
 
     command = ""
@@ -52,11 +54,11 @@ class Peer:
         self.data.mkdir(parents=True)
         (self.port,) = free_ports(1)
 
-    def flags(self) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def flags(self) -> list[str]: ...
 
-    def ready_path(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def ready_path(self) -> str: ...
 
     def __enter__(self) -> Self:
         with self.data.with_suffix(".log").open("wb") as log:
@@ -98,9 +100,10 @@ class Peer:
         result: list[Any] = json.loads(self.get(path))["data"]["result"]
         return result
 
-    def samples_in(self, range_s: int, until_s: float) -> int:
-        """How many samples of the benchmark a query finds."""
-        found = self.query(f'sum(count_over_time({{__name__=~"shop_.+"}}[{range_s}s]))', until_s)
+    def found(self, _kind: Kind) -> int:
+        """All samples of a day."""
+        samples = f'{{__name__=~"shop_.+"}}[{DAY_S}s]'
+        found = self.query(f"sum(count_over_time({samples}))", start_ns() // 10**9 + DAY_S / 2)
         return int(found[0]["value"][1]) if found else 0
 
     def _is_ready(self) -> bool:
@@ -121,7 +124,7 @@ class VictoriaMetrics(Peer):
     def ready_path(self) -> str:
         return "/health"
 
-    def visible(self) -> int:
+    def visible(self, _kind: Kind) -> int:
         """Samples in parts that queries read; its own count, since a query over all is dear."""
         return int(sum(map(float, _ROWS.findall(self.get("/metrics").decode()))))
 
@@ -156,7 +159,7 @@ class Prometheus(Peer):
     def ready_path(self) -> str:
         return "/-/ready"
 
-    def visible(self) -> int:
+    def visible(self, _kind: Kind) -> int:
         text = self.get("/metrics").decode()
         match = _APPENDED.search(text)
         return int(float(match[1])) if match else 0

@@ -39,7 +39,7 @@ def routes(
     threads: Threads,
     ui_directory: Path = static_files.UI_DIRECTORY,
 ) -> list[BaseRoute]:
-    """Health, SQL API, console API, its document, and last the console, which takes every other path.
+    """Health, SQL API, console API, its document; last the console, which takes every other path.
 
     The caller closes `threads`.
     """

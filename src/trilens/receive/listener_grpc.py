@@ -24,9 +24,10 @@ from trilens.receive.exchange import Request
 from trilens.receive.google_status import CODES, status
 from trilens.receive.listener import Intake
 from trilens.receive.listener_http import CannotListen
+from trilens.tracing import span
 
 MESSAGE_GRACE_S: Final = 60.0
-HURRY_S: Final = 10.0  # what a message has when others wait for its place
+HURRY_S: Final = 2.0  # what a message has when others wait for its place
 STREAMS_PER_CONNECTION_MAX: Final = 64
 CONNECTIONS_MAX: Final = 1024
 HANDSHAKE_GRACE_MS: Final = 10_000
@@ -93,34 +94,42 @@ def _options(message_size_bytes_max: int) -> list[tuple[str, int]]:
 class _Readers:
     """So many messages are read at once that their largest sizes fit into the budget.
 
-    Who waits for a place hurries the one who has had it longest.
+    While others wait for a place, nobody has one for longer than HURRY_S.
     """
 
     def __init__(self, intake: Intake) -> None:
         largest = intake.limits.message_size_bytes_max
         self._places = asyncio.Semaphore(max(1, intake.admission.in_flight_bytes_max // largest))
-        self._at_ease: dict[asyncio.Timeout, float] = {}
+        self._waiting = 0
+        self._at_ease: set[asyncio.Timeout] = set()
 
     async def read(self, context: Any) -> Any:
         """The message. Raises Refused: timeout, or overloaded for one that had to make room."""
         if self._places.locked():
             self._hurry()
-        async with self._places:
-            try:
-                async with asyncio.timeout(MESSAGE_GRACE_S) as patience:
-                    self._at_ease[patience] = asyncio.get_running_loop().time()
-                    return await context.read()
-            except TimeoutError:
-                if patience in self._at_ease:
-                    raise Refused("timeout", "the message came too slowly") from None
-                raise Refused("overloaded", "others wait; send the message again later") from None
-            finally:
-                self._at_ease.pop(patience, None)
+        self._waiting += 1
+        try:
+            await self._places.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            async with asyncio.timeout(HURRY_S if self._waiting else MESSAGE_GRACE_S) as patience:
+                if not self._waiting:
+                    self._at_ease.add(patience)
+                return await context.read()
+        except TimeoutError:
+            if patience in self._at_ease:
+                raise Refused("timeout", "the message came too slowly") from None
+            raise Refused("overloaded", "others wait; send the message again later") from None
+        finally:
+            self._at_ease.discard(patience)
+            self._places.release()
 
     def _hurry(self) -> None:
-        oldest = next(iter(self._at_ease), None)
-        if oldest is not None:
-            oldest.reschedule(self._at_ease.pop(oldest) + HURRY_S)
+        until_s = asyncio.get_running_loop().time() + HURRY_S
+        for patience in self._at_ease:
+            patience.reschedule(until_s)
+        self._at_ease.clear()
 
 
 class _Export:
@@ -134,7 +143,8 @@ class _Export:
     async def call(self, _messages: Any, context: Any) -> bytes:
         self._intake.received(self._format, "grpc")
         try:
-            return await self._serve(context)
+            with span("OTLP Export", kind="server", format=self._format):
+                return await self._serve(context)
         except Refused as refused:
             self._intake.refused(self._format, "grpc", refused)
             context.set_trailing_metadata((("grpc-status-details-bin", status(refused)),))
