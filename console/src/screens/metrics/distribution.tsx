@@ -21,7 +21,7 @@ export function averages(name: string, fromMs: number, toMs: number): string {
   const quoted = name.replaceAll("\\", "\\\\").replaceAll("'", "\\'");
   return (
     "SELECT toStartOfMinute(timestamp) AS minute, service, " +
-    "sum(sum) / sum(count) AS average, max(max) AS greatest FROM histograms " +
+    "sum(sum) / sum(toFloat64(count)) AS average, max(max) AS greatest FROM histograms " +
     `WHERE metric = '${quoted}' AND timestamp BETWEEN fromUnixTimestamp64Milli(${fromMs}) ` +
     `AND fromUnixTimestamp64Milli(${toMs}) GROUP BY minute, service ORDER BY minute, service`
   );
