@@ -23,13 +23,13 @@ from watching import unzstd
 
 # What the search means, written plainly.
 PLAIN = re.compile(
-    rb"\b(?:(?P<n21>fatal|crit(?:ical)?|emerg(?:ency)?|alert|panic)|(?P<n17>err(?:or)?)"
-    rb"|(?P<n13>warn(?:ing)?)|(?P<n9>info(?:rmation)?|notice)|(?P<n5>debug)|(?P<n1>trace))\b",
+    rb"(?<![\w/.-])(?:(?P<n21>fatal|crit(?:ical)?|emerg(?:ency)?|alert|panic)|(?P<n17>err(?:or)?)"
+    rb"|(?P<n13>warn(?:ing)?)|(?P<n9>info(?:rmation)?|notice)|(?P<n5>debug)|(?P<n1>trace))(?![\w/-])",
     re.IGNORECASE,
 )
 WORDS = st.sampled_from(
     ["INFO", "error", "Warn", "warning", "errors", "inform", "x", "_debug", "TRACE", "crit", "[",
-     "]", " ", ":", "\t", "é", "I1124 ", "panic", "9", "notice", "=", "F0102 "]
+     "]", " ", "-", "/", ".", ":", "\t", "é", "I1124 ", "panic", "9", "notice", "=", "F0102 "]
 )  # fmt: skip
 
 
@@ -44,6 +44,8 @@ WORDS = st.sampled_from(
         (b"e1124 16:13:36.1 x", None),
         (b"no errors here, informal", None),
         (b"error_count=0 and debug", (5, b"debug")),
+        (b"Unpacking libgpg-error-dev (1.46) ...", None),
+        (b"reading /var/log/error.log", None),
         (b"x" * 200 + b" error", None),
         (b"", None),
     ],

@@ -22,6 +22,11 @@ test.each([
 
 it("groups every digit", () => expect(exact(1234567)).toBe("1,234,567"));
 it("says per second", () => expect(perSecond(1500)).toBe("1.5k/s"));
+it("says rare things by the minute or the hour", () => {
+  expect(perSecond(0)).toBe("0/s");
+  expect(perSecond(0.05)).toBe("3/min");
+  expect(perSecond(1 / 3600)).toBe("1/h");
+});
 
 describe("durations", () => {
   test.each([

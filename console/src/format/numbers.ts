@@ -46,6 +46,9 @@ export function percent(ratio: number | null | undefined): string {
   return `${value >= 99.95 || value < 10 ? digits(value) : value.toFixed(1)}%`;
 }
 
+/** 1,500 as 1.5k/s; what happens less than once in ten seconds by the minute or the hour. */
 export function perSecond(value: number | null | undefined): string {
-  return value === null || value === undefined ? MISSING : `${count(value)}/s`;
+  if (value === null || value === undefined) return MISSING;
+  if (value <= 0 || value >= 0.1) return `${count(value)}/s`;
+  return value >= 0.1 / 60 ? `${count(value * 60)}/min` : `${count(value * 3600)}/h`;
 }

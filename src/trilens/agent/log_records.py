@@ -48,11 +48,11 @@ _OFFSET: Final = text(1, "log.file.offset")
 SEVERITIES: Final = {"TRACE": 1, "DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": 17, "FATAL": 21}
 
 # On text in lower case, from the character before a word: 1.3 us a line. To begin at a word and
-# to ignore the case takes 5.
+# to ignore the case takes 5. A part of a name (libgpg-error, /var/log/error) says nothing.
 _SEVERITY: Final = re.compile(
-    rb"[^a-z0-9_](?=[acdefinptw])"
+    rb"[^a-z0-9_/.-](?=[acdefinptw])"
     rb"(?:(?:(fatal|crit(?:ical)?|emerg(?:ency)?|alert|panic)|(err(?:or)?)|(warn(?:ing)?)"
-    rb"|(info(?:rmation)?|notice)|(debug)|(trace))\b|(?<=\n)([iwef])\d{4} )"
+    rb"|(info(?:rmation)?|notice)|(debug)|(trace))(?![a-z0-9_/-])|(?<=\n)([iwef])\d{4} )"
 )
 _SEVERITY_OF_GROUP: Final = (0, 21, 17, 13, 9, 5, 1)
 _SEVERITY_OF_LETTER: Final = {b"I": 9, b"W": 13, b"E": 17, b"F": 21}
@@ -147,14 +147,15 @@ def packed(parts: list[bytes]) -> bytes:
 def records_of(file: LogFile, lines: Lines, observed_ns: int, span: list[int]) -> Iterator[bytes]:
     """Records of one read of a file; widens `span`, the least and greatest time of the batch.
 
-    A line without a time of its own has the time of the line before it: it belongs to it.
+    A line without a time of its own has the time of the line before it, since it belongs to it;
+    where there is none, that of the file's last change.
     """
     pieces = _pieces(lines)
     starts = [0, *accumulate(len(piece) + 1 for piece, _ in pieces)][:-1]
     data = lines.data if lines.data.isascii() else _valid(lines.data)
     found = severities(lines.data, starts) if lines.data else {}
     constant = observed_field(observed_ns) + file.fields
-    at_ns = observed_ns
+    at_ns = min(observed_ns, file.seen_modified_ns or observed_ns)
     time_of: Callable[[bytes, int], int | None] = file.timestamps.of
     for index, (piece, is_cut) in enumerate(pieces):
         body = piece.strip(b"\0\r") if piece[:1] in b"\0" or piece[-1:] in b"\0\r" else piece

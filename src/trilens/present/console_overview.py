@@ -23,7 +23,7 @@ from trilens.present.endpoint import (
     of,
     or_null,
 )  # fmt: skip
-from trilens.query import log_facets, logs, operations, overview, problems, sources
+from trilens.query import log_facets, logs, operations, overview, problems
 from trilens.query.filters import Condition
 from trilens.query.times import TimeRange
 
@@ -84,18 +84,9 @@ def _problems(
         problems.of_dead_letters(sum(program.dead_letters.totals().values())),
         problems.of_hosts(hosts, now_ns // 10**6 if is_current else 0),
         problems.of_operations(slowest),
-        problems.of_senders(_senders(context, within), now_ns // 10**6) if is_current else (),
     )
     shown = [problem.shown() for problem in islice(found, problems.PROBLEMS_MAX)]
     return sorted(shown, key=lambda problem: str(problem["severity"]))
-
-
-def _senders(context: Context, within: TimeRange) -> list[dict[str, Any]]:
-    return [
-        sources.sender(signal, row, within)
-        for signal in ("logs", "spans")
-        for row in context.ask.rows(sources.senders(within, signal))
-    ]
 
 
 ENDPOINTS = (

@@ -57,7 +57,7 @@ def of_hosts(hosts: Iterable[dict[str, Any]], now_ms: int) -> Iterable[Problem]:
             )
         seen_ms = host["last_seen_ms"]
         if seen_ms is not None and now_ms - seen_ms > SILENT_MS / 2:
-            yield _silent("samples", "", node, seen_ms)
+            yield _silent(node, seen_ms)
 
 
 def of_operations(operations: Iterable[dict[str, Any]]) -> Iterable[Problem]:
@@ -70,14 +70,6 @@ def of_operations(operations: Iterable[dict[str, Any]]) -> Iterable[Problem]:
                 "error_rate",
                 f"{ratio:.0%} of {name} in {service} fail",
                 {"service": service, "operation": name, "error_ratio": ratio},
-            )
-
-
-def of_senders(senders: Iterable[dict[str, Any]], now_ms: int) -> Iterable[Problem]:
-    for sender in senders:
-        if now_ms - sender["last_seen_ms"] > SILENT_MS:
-            yield _silent(
-                sender["signal"], sender["service"], sender["node"], sender["last_seen_ms"]
             )
 
 
@@ -121,11 +113,11 @@ def of_engine(is_ready: bool, restarts: int) -> Iterable[Problem]:
         )
 
 
-def _silent(signal: str, service: str, node: str, seen_ms: int) -> Problem:
-    who = " on ".join(name for name in (service, node) if name) or "a sender"
+def _silent(node: str, seen_ms: int) -> Problem:
+    """Only what comes at a beat can fall silent: logs and spans come when something happens."""
     return Problem(
         "warning",
         "sender_silent",
-        f"{who} has sent no {signal} lately",
-        {"signal": signal, "service": service, "node": node, "last_seen_ms": seen_ms},
+        f"{node} has sent no samples lately",
+        {"signal": "samples", "service": "", "node": node, "last_seen_ms": seen_ms},
     )
