@@ -36,7 +36,7 @@ from trilens.measures import Measures
 
 INTERVAL_S: Final = 15.0
 LOG_PATHS: Final = ("/var/log",)
-FLUSH_S: Final = 5.0
+FLUSH_S: Final = 10.0
 FIRST_FLUSH_S: Final = 1.0
 BUSY_PAUSE_S: Final = 0.05
 IDLE_PAUSE_S: Final = 0.5

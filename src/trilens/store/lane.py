@@ -34,7 +34,7 @@ BODY_BYTES_FIRST: Final = 5_000_000
 GROWTH_FIRST: Final = 2.0
 GROWTH_AFTER_SHRINKING: Final = 1.25
 FRAMES_MAX: Final = 20_000
-BEGIN_PAUSE_S: Final = 0.2
+BEGIN_PAUSE_S: Final = 0.4
 # A body of this share of the most there may be has left something to read.
 FULL_SHARE: Final = 0.5
 
