@@ -22,6 +22,10 @@ TRACKED_BYTES_MIN = 256 * MEBIBYTE
 # Of what is tracked, for one statement: a query may fail, loads beside it should not.
 STATEMENT_SHARE = 0.7
 MEMORY_WORKER_PERIOD_MS = 50
+# Freed pages kept for the next load, of what is tracked. With the engine's own 0.2 a load of spans
+# spent a third of its CPU time in the kernel on pages that it had just given back: 2.6 us a span,
+# with this 1.6 to 2.0. They count as used, so above 0.9 of the limit they go all the same.
+DIRTY_SHARE_MAX = 0.5
 
 _USERS = """<clickhouse>
   <profiles><default>
@@ -41,7 +45,7 @@ _USERS = """<clickhouse>
 """
 
 
-def server_settings(memory_bytes_max: int) -> dict[str, int]:
+def server_settings(memory_bytes_max: int) -> dict[str, int | float]:
     """Keys of config.xml for one memory budget in bytes.
 
     Caches get a fixed small share: ClickHouse's own defaults (5 GiB each) are for a machine of
@@ -65,10 +69,11 @@ def server_settings(memory_bytes_max: int) -> dict[str, int]:
         "memory_worker_correct_memory_tracker": 1,
         "memory_worker_period_ms": MEMORY_WORKER_PERIOD_MS,
         "memory_worker_use_cgroup": 0,
+        "memory_worker_purge_dirty_pages_threshold_ratio": DIRTY_SHARE_MAX,
     }
 
 
-def write(directory: Path, settings: dict[str, int]) -> Path:
+def write(directory: Path, settings: dict[str, int | float]) -> Path:
     """Write config.xml and users.xml into `directory`; returns the path of the first."""
     users, config = directory / "users.xml", directory / "config.xml"
     statement_bytes_max = int(settings["max_server_memory_usage"] * STATEMENT_SHARE)
@@ -86,6 +91,6 @@ def write(directory: Path, settings: dict[str, int]) -> Path:
     return config
 
 
-def unapplied(asked: dict[str, int], applied: dict[str, str]) -> list[str]:
+def unapplied(asked: dict[str, int | float], applied: dict[str, str]) -> list[str]:
     """Names asked for whose value in system.server_settings differs."""
     return [name for name, value in asked.items() if applied.get(name) != str(value)]
