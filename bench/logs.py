@@ -37,13 +37,13 @@ def run(scale: float) -> Iterator[Figure]:
         passes = round(LINES_SEARCHED / LINES) - 1
         task = Task("otlp_http", "logs", program.otlp_port, paths, passes=passes, key=2,
                     seconds_max=900)  # fmt: skip
-        load(task, lambda: program.count("logs"), program.cpu_clock())
+        load(task, program)
         yield from _searches(program)
 
 
 def _timed(program: Trilens, paths: list[str]) -> Figure:
     task = Task("otlp_http", "logs", program.otlp_port, paths)
-    loaded = load(task, lambda: program.count("logs"), program.cpu_clock())
+    loaded = load(task, program)
     raw_bytes = _raw_bytes(program)
     return Figure(
         "OTLP HTTP, until visible", raw_bytes / MB / loaded.visible_s, "MB of lines/s", "more",

@@ -26,7 +26,7 @@ def run(scale: float) -> Iterator[Figure]:
     paths = [str(path) for path in made("spans", int(SPANS_MADE * scale))]
     with Trilens("lookups") as program:
         task = Task("otlp_http", "spans", program.otlp_port, paths, passes=PASSES, seconds_max=900)
-        load(task, lambda: program.count("spans"), program.cpu_clock())
+        load(task, program)
         unmerged = _trace_ms(program)
         program.merge("span_rows")
         spans = program.count("spans")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
 import shutil
 import signal
 import socket
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlencode
 
+from bench.bodies import Kind
 from bench.machine import SCRATCH, CpuClock, family, is_running, until
 from trilens.store.engine import Engine
 from trilens.store.engine_http import socket_address
@@ -23,6 +25,10 @@ READY_S_MAX: Final = 60.0
 STOP_S_MAX: Final = 30.0
 ANSWER_S_MAX: Final = 120.0
 MERGE_S_MAX: Final = 600.0
+FORMATS: Final[dict[Kind, str]] = {
+    "spans": "otlp_traces", "logs": "otlp_logs", "writes": "prometheus_write",
+}  # fmt: skip
+VIEWS: Final[dict[Kind, str]] = {"spans": "spans", "logs": "logs", "writes": "samples"}
 
 
 def free_ports(count: int) -> list[int]:
@@ -121,6 +127,16 @@ class Trilens:
             raise RuntimeError(f"{status}: {body[:500]!r}")
         rows: list[list[Any]] = json.loads(body)["data"]
         return rows
+
+    def visible(self, kind: Kind) -> int:
+        """Rows loaded since the start, as the program counts them: when they can be queried."""
+        text = self._ask("GET", "/metrics")[1].decode()
+        counter = rf'^trilens_load_rows_total{{format="{FORMATS[kind]}"}} (\S+)$'
+        match = re.search(counter, text, re.MULTILINE)
+        return int(float(match[1])) if match else 0
+
+    def found(self, kind: Kind) -> int:
+        return self.count(VIEWS[kind])
 
     def count(self, view: str) -> int:
         return int(self.sql(f"SELECT count() FROM {view}")[0][0])

@@ -26,7 +26,7 @@ def run(scale: float) -> Iterator[Figure]:
         for key, (protocol, name) in enumerate(WAYS, 1):
             port = program.grpc_port if protocol == "otlp_grpc" else program.otlp_port
             task = Task(protocol, "spans", port, paths, key=key)
-            loaded = load(task, lambda: program.count("spans"), program.cpu_clock())
+            loaded = load(task, program)
             yield Figure(
                 f"OTLP {name}, until visible", loaded.records_per_s, "spans/s", "more",
                 GOAL_PER_S, PEER, PEER_PER_S, is_published=True, details=loaded.details,

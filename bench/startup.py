@@ -57,7 +57,7 @@ def run(scale: float) -> Iterator[Figure]:
 def _fill(program: Trilens, size_bytes: int) -> Details:
     paths = [str(path) for path in made("spans", min(SPANS_MADE, size_bytes // SPAN_BYTES))]
     task = Task("otlp_http", "spans", program.otlp_port, paths)
-    load(task, lambda: program.count("spans"), program.cpu_clock())
+    load(task, program)
     engine = program.engine()
     while program.tables()["span_rows"] < size_bytes * 0.75:
         for (partition,) in engine.rows(PARTITIONS).rows:

@@ -40,8 +40,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from trilens.receive.prometheus_schema import V1
 
-READY_S_MAX = 20.0
-ANSWER_S_MAX = 20.0
+READY_S_MAX = 40.0
+ANSWER_S_MAX = 30.0
 RECORDS_MAX = 300
 EXPORT_SPANS = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 EXPORT_LOGS = "/opentelemetry.proto.collector.logs.v1.LogsService/Export"

@@ -7,7 +7,8 @@ import pytest
 
 from soaking import Ledger, Mixed, Program, until
 
-READY_S_MAX = 6.0
+# On a machine with nothing else to do it is under a second.
+READY_S_MAX = 15.0
 ROUNDS = [3, pytest.param(100, marks=[pytest.mark.soak, pytest.mark.timeout(7200)])]
 
 
