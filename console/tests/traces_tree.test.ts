@@ -121,3 +121,9 @@ describe("looking for spans", () => {
     expect(nextOf([], 2, 1)).toBeUndefined();
   });
 });
+
+it("puts nothing on the path that was over before its parent began", () => {
+  const path = criticalPath(treeOf([span("b", "a", 0, 10), span("a", "", 40, 20)]));
+  expect(path.get(0)).toEqual([[40e6, 60e6]]);
+  expect(path.has(1)).toBe(false);
+});

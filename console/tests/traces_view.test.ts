@@ -5,6 +5,7 @@ import { fieldOf, typedCondition } from "~/screens/traces/typed_condition";
 import {
   around, fitted, isWhole, offset, panned, readViewport, ticks, viewportText, whole, zoomed,
 } from "~/screens/traces/viewport";
+import { arrived } from "~/state/use_typed";
 
 describe("the part in sight", () => {
   it("stays inside of the trace", () => {
@@ -53,7 +54,18 @@ describe("dots of durations", () => {
   });
 
   it("have instants below them that are round", () => {
-    expect(timeTicks(0, 3600e3, 6)).toEqual({ stepMs: 600e3, atMs: [0, 600e3, 1200e3, 1800e3, 2400e3, 3000e3, 3600e3] });
+    const tenMinutes = [0, 1, 2, 3, 4, 5, 6].map((at) => at * 600e3);
+    expect(timeTicks(0, 3600e3, 6)).toEqual({ stepMs: 600e3, atMs: tenMinutes });
+  });
+});
+
+describe("a text typed into the address", () => {
+  it("stays while the address follows, and goes when another comes", () => {
+    const typed = { text: "abc", seen: "", sent: ["a", "ab", "abc"] };
+    const following = arrived(typed, "ab");
+    expect(following).toEqual({ text: "abc", seen: "ab", sent: ["abc"] });
+    expect(arrived(following, "abc")).toEqual({ text: "abc", seen: "abc", sent: [] });
+    expect(arrived(following, "other")).toEqual({ text: "other", seen: "other", sent: [] });
   });
 });
 
@@ -97,7 +109,7 @@ describe("texts of a span", () => {
     const python = 'Traceback:\n  File "/srv/app/pay.py", line 3, in pay\n    charge()\n' +
       '  File "/srv/venv/lib/python3.11/site-packages/x.py", line 9, in y\n    go()\nValueError: no';
     expect(stackLines(python).map((line) => line.isForeign)).toEqual([false, false, false, true, true, false]);
-    const java = "java.lang.IllegalStateException: no\n\tat com.example.Pool.take(Pool.java:1)\n\tat java.base/java.lang.Thread.run(T.java:2)";
+    const java = "java.lang.Error: no\n\tat com.example.Pool.take(Pool.java:1)\n\tat java.base/java.lang.Thread.run(T.java:2)";
     expect(stackLines(java).map((line) => line.isForeign)).toEqual([false, false, true]);
   });
 });

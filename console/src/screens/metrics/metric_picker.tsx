@@ -10,6 +10,7 @@ import { Answered, Empty, Loading } from "~/parts/states";
 import { type Column, TableView } from "~/parts/table_view";
 import { HowToSend } from "~/screens/overview/how_to_send";
 import { useTimeRange } from "~/state/use_time_range";
+import { useTyped } from "~/state/use_typed";
 import classes from "./metrics.module.css";
 
 interface Props {
@@ -25,6 +26,7 @@ export const NAMES_MAX = 2000;
 export function MetricPicker({ match, selected, onMatch, onPick }: Props) {
   const t = useT();
   const { range } = useTimeRange();
+  const [typed, setTyped] = useTyped(match ?? "", onMatch);
   const asked = useMetricNames(range, useDeferredValue(match), NAMES_MAX);
   const columns = useMemo<Column<MetricName>[]>(
     () => [
@@ -42,9 +44,9 @@ export function MetricPicker({ match, selected, onMatch, onPick }: Props) {
   return (
     <section className={classes.picker} aria-label={t("metrics.pick")}>
       <TextInput
-        className={classes.pickerSearch} data-search value={match ?? ""} aria-label={t("metrics.search")}
+        className={classes.pickerSearch} data-search value={typed} aria-label={t("metrics.search")}
         placeholder={t("metrics.search")} leftSection={<Icon name="search" sizePx={14} />}
-        onChange={(event) => onMatch(event.currentTarget.value)}
+        onChange={(event) => setTyped(event.currentTarget.value)}
       />
       <Answered asked={asked} loading={<Loading heightPx={320} lines={14} />}>
         {({ metrics }) => (

@@ -27,7 +27,7 @@ export function SeriesTable({ lines, hidden, format, isOld, onIsolate, onToggle,
   const t = useT();
   const columns = useMemo<Column<Line>[]>(() => {
     const value = (key: keyof Omit<Summary, "gaps">, label: string): Column<Line> => ({
-      id: key, label, width: "104px", isNumber: true, sortBy: (row) => row.summary[key],
+      id: key, label, width: "minmax(78px, 104px)", isNumber: true, sortBy: (row) => row.summary[key],
       cell: (row) => (row.summary[key] === null ? "–" : format(row.summary[key])),
     });
     return [
@@ -36,7 +36,7 @@ export function SeriesTable({ lines, hidden, format, isOld, onIsolate, onToggle,
         cell: (row) => <Mark line={row} isHidden={hidden.has(row.id)} onToggle={onToggle} />,
       },
       {
-        id: "name", label: t("metrics.line"), width: "minmax(10rem, 1fr)", sortBy: (row) => row.name,
+        id: "name", label: t("metrics.line"), width: "minmax(8rem, 2fr)", sortBy: (row) => row.name,
         cell: (row) => (
           <span className={classes.lineName} data-hidden={hidden.has(row.id) || undefined} title={row.text}>
             {row.name}
@@ -46,7 +46,7 @@ export function SeriesTable({ lines, hidden, format, isOld, onIsolate, onToggle,
       value("last", t("metrics.last")), value("least", t("metrics.least")),
       value("most", t("metrics.most")), value("average", t("metrics.average")),
       {
-        id: "gaps", label: t("metrics.gaps"), width: "76px", isNumber: true, sortBy: (row) => row.summary.gaps,
+        id: "gaps", label: t("metrics.gaps"), width: "64px", isNumber: true, sortBy: (row) => row.summary.gaps,
         cell: (row) => <span className={row.summary.gaps === 0 ? "muted" : undefined}>{count(row.summary.gaps)}</span>,
       },
       {

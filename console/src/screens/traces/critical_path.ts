@@ -59,9 +59,12 @@ export function criticalPath(tree: TraceTree): ReadonlyMap<number, readonly Piec
 }
 
 function waitedFor(tree: TraceTree, place: number, untilNs: number): { place: number; node: TraceNode }[] {
+  const fromNs = tree.nodes[place]?.startNs ?? 0;
   const children = childrenOf(tree, place).flatMap((at) => {
     const node = tree.nodes[at];
-    return node === undefined || node.span?.kind === "CONSUMER" || node.startNs >= untilNs ? [] : [{ place: at, node }];
+    if (node === undefined || node.span?.kind === "CONSUMER") return [];
+    // By clocks that differ it may have been over before its parent began.
+    return node.startNs >= untilNs || node.endNs <= fromNs ? [] : [{ place: at, node }];
   });
   return children.sort((one, other) => other.node.endNs - one.node.endNs);
 }

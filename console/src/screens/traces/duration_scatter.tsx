@@ -148,11 +148,14 @@ function Axes({ range, scaleTicks, width }: AxesProps) {
           </g>
         );
       })}
-      {times.atMs.map((ms) => (
-        <text key={ms} x={LEFT + ((ms - range.fromMs) / (range.toMs - range.fromMs)) * width} y={HEIGHT - 5} textAnchor="middle">
-          {tick(ms, times.stepMs / 1000, zone)}
-        </text>
-      ))}
+      {times.atMs.map((ms) => {
+        const x = ((ms - range.fromMs) / (range.toMs - range.fromMs)) * width;
+        return x > width - RIGHT ? null : (
+          <text key={ms} x={LEFT + x} y={HEIGHT - 5} textAnchor="middle">
+            {tick(ms, times.stepMs / 1000, zone)}
+          </text>
+        );
+      })}
     </g>
   );
 }

@@ -8,6 +8,7 @@ import { useT } from "~/i18n/use_t";
 import { Icon } from "~/parts/icon";
 import { withCondition } from "~/state/filters";
 import { useTimeRange } from "~/state/use_time_range";
+import { useTyped } from "~/state/use_typed";
 import type { TracesSearch } from "./search";
 import { TRACE_ID, typedCondition } from "./typed_condition";
 import classes from "./traces.module.css";
@@ -27,11 +28,7 @@ export function TraceFilters({ search, onChange, onTraceId }: Props) {
     <div className={classes.filters} role="search" aria-label={t("traces.filters")}>
       <ServiceSelects search={search} onChange={onChange} hasOperation={!isOperations} />
       {isOperations ? (
-        <TextInput
-          className={classes.filterText} data-search value={search.part ?? ""} aria-label={t("traces.partOfName")}
-          placeholder={t("traces.partOfName")} leftSection={<Icon name="search" sizePx={14} />}
-          onChange={(event) => onChange({ part: event.currentTarget.value }, true)}
-        />
+        <PartInput value={search.part ?? ""} onChange={(part) => onChange({ part }, true)} />
       ) : (
         <>
           <Select
@@ -70,6 +67,18 @@ export function TraceFilters({ search, onChange, onTraceId }: Props) {
         </>
       )}
     </div>
+  );
+}
+
+function PartInput({ value, onChange }: { readonly value: string; readonly onChange: (part: string) => void }) {
+  const t = useT();
+  const [typed, setTyped] = useTyped(value, onChange);
+  return (
+    <TextInput
+      className={classes.filterText} data-search value={typed} aria-label={t("traces.partOfName")}
+      placeholder={t("traces.partOfName")} leftSection={<Icon name="search" sizePx={14} />}
+      onChange={(event) => setTyped(event.currentTarget.value)}
+    />
   );
 }
 

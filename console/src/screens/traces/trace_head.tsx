@@ -3,8 +3,9 @@
 import { ActionIcon, Button, TextInput, Tooltip } from "@mantine/core";
 import { useT } from "~/i18n/use_t";
 import { Icon } from "~/parts/icon";
+import { useTyped } from "~/state/use_typed";
 import type { ServiceColors } from "./service_colors";
-import { nextOf } from "./span_search";
+import { found as foundIn, nextOf } from "./span_search";
 import type { TraceTree } from "./trace_tree";
 import type { Folding } from "./use_folding";
 import { errorsOf } from "./use_trace_keys";
@@ -30,6 +31,7 @@ export function TraceHead(props: Props) {
   const { tree, folding, find, found, place, view, onSelect } = props;
   const t = useT();
   const errors = errorsOf(tree);
+  const [typed, setTyped] = useTyped(find, props.onFind);
   const step = (places: readonly number[], direction: 1 | -1) => {
     const key = tree.nodes[nextOf(places, place, direction) ?? -1]?.key;
     if (key !== undefined) onSelect(key);
@@ -38,11 +40,13 @@ export function TraceHead(props: Props) {
     <div className={classes.head}>
       <div className={classes.line}>
         <TextInput
-          className={classes.find} data-search value={find} aria-label={t("traces.find")} placeholder={t("traces.findExample")}
+          className={classes.find} data-search value={typed} aria-label={t("traces.find")} placeholder={t("traces.findExample")}
           leftSection={<Icon name="search" sizePx={14} />}
-          onChange={(event) => props.onFind(event.currentTarget.value)}
+          onChange={(event) => setTyped(event.currentTarget.value)}
           onKeyDown={(event) => {
-            if (event.key === "Enter" && !event.nativeEvent.isComposing) step(found, event.shiftKey ? -1 : 1);
+            if (event.key !== "Enter" || event.nativeEvent.isComposing) return;
+            // What was typed may not be in the address yet.
+            step(foundIn(tree, typed), event.shiftKey ? -1 : 1);
           }}
         />
         {find !== "" && (
