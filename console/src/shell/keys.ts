@@ -89,6 +89,8 @@ export function matching(
 
 function isTyping(target: EventTarget | null): target is HTMLElement {
   if (!(target instanceof HTMLElement)) return false;
+  // A switch that was just clicked takes no letters.
+  if (target instanceof HTMLInputElement && /^(?:radio|checkbox)$/.test(target.type)) return false;
   return target.isContentEditable || /^(?:INPUT|TEXTAREA|SELECT)$/.test(target.tagName);
 }
 

@@ -93,7 +93,7 @@ export function Lines({ question, histogram }: Props) {
           onWrapped={toggleWrap} onFollowing={toggleFollow}
         />
         <ListNotes
-          list={list} isFollowing={isFollowing}
+          list={list} isFollowing={isFollowing} isScrolled={isScrolled}
           onNewest={() => {
             address.openRow(undefined);
             toTop();

@@ -7,15 +7,18 @@ import { useT } from "~/i18n/use_t";
 import { Icon } from "~/parts/icon";
 import { useZone } from "~/state/preferences";
 import classes from "./logs.module.css";
+import type { Connection } from "./use_follow";
 import type { LogList } from "./use_log_list";
 
 interface Props {
   readonly list: LogList;
   readonly isFollowing: boolean;
+  /** Further down than the top. */
+  readonly isScrolled: boolean;
   readonly onNewest: () => void;
 }
 
-export function ListNotes({ list, isFollowing, onNewest }: Props) {
+export function ListNotes({ list, isFollowing, isScrolled, onNewest }: Props) {
   const t = useT();
   const zone = useZone();
   const { follow } = list;
@@ -31,7 +34,7 @@ export function ListNotes({ list, isFollowing, onNewest }: Props) {
   return (
     <div className={classes.note} role="status" data-state={follow.connection}>
       <span className={classes.pulse} data-state={follow.connection} aria-hidden />
-      <span>{t(`logs.connection.${follow.connection === "off" ? "connecting" : follow.connection}`)}</span>
+      <span>{t(`logs.connection.${stateOf(follow.connection, isScrolled)}`)}</span>
       {follow.waiting.length > 0 && (
         <Button
           size="compact-xs" variant="filled" leftSection={<Icon name="up" sizePx={12} />} onClick={onNewest}
@@ -50,4 +53,9 @@ export function ListNotes({ list, isFollowing, onNewest }: Props) {
       )}
     </div>
   );
+}
+
+function stateOf(connection: Connection, isScrolled: boolean): "connecting" | "open" | "held" | "lost" {
+  if (connection === "open") return isScrolled ? "held" : "open";
+  return connection === "off" ? "connecting" : connection;
 }

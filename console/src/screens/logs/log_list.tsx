@@ -51,6 +51,8 @@ export function LogList(props: Props) {
     const row = rows[at];
     if (row === undefined) return;
     setWalkedTo(row.id);
+    // Whatever button was pressed last would take the Enter that opens the row.
+    place.current?.focus({ preventScroll: true });
     virtual.scrollToIndex(at);
     if (selected !== undefined) onOpen(row);
   };

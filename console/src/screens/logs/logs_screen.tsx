@@ -40,11 +40,10 @@ export function LogsScreen() {
   return (
     <Screen title={t("logs.title")} isFilling>
       <div className={classes.asked}>
-        <SearchBox query={query} error={mistake} isAsking={histogram.isFetching && histogram.isPlaceholderData}
-          onQuery={address.setQuery} />
+        <SearchBox query={query} error={mistake} onQuery={address.setQuery} />
         <FilterChips conditions={question.conditions ?? []} onChange={address.setConditions} />
       </div>
-      <div className={classes.split}>
+      <div className={classes.split} data-open={search.row !== undefined || undefined}>
         {isFacets ? (
           <Facets
             range={range} question={question} columns={address.columns} onConditions={address.setConditions}

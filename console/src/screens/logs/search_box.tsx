@@ -6,17 +6,17 @@ import type { ApiError } from "~/api/client";
 import { useT } from "~/i18n/use_t";
 import { Icon } from "~/parts/icon";
 import classes from "./logs.module.css";
+import { mistakeInWords } from "./mistake_words";
 import { cutAt } from "./query_error";
 import { SearchHelp } from "./search_help";
 
 interface Props {
   readonly query: string;
   readonly error: ApiError | null;
-  readonly isAsking: boolean;
   readonly onQuery: (query: string) => void;
 }
 
-export function SearchBox({ query, error, isAsking, onQuery }: Props) {
+export function SearchBox({ query, error, onQuery }: Props) {
   const t = useT();
   const box = useRef<HTMLInputElement>(null);
   const [asked, setAsked] = useState(query);
@@ -61,7 +61,7 @@ export function SearchBox({ query, error, isAsking, onQuery }: Props) {
             </Tooltip>
           )}
         </span>
-        <Button type="submit" variant={typed.trim() === query ? "default" : "filled"} loading={isAsking}>
+        <Button type="submit" variant={typed.trim() === query ? "default" : "filled"}>
           {t("logs.searchDo")}
         </Button>
         <SearchHelp onExample={put} />
@@ -97,7 +97,7 @@ function Mistake({ query, error, onPlace }: MistakeProps) {
         <span>{after}</span>
       </button>
       <span>
-        {`${t("error.at", { position: (error.position ?? 0) + 1 })}: ${error.message}`}
+        {`${t("error.at", { position: (error.position ?? 0) + 1 })}: ${mistakeInWords(error.message, t)}`}
       </span>
     </div>
   );

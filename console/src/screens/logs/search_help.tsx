@@ -25,7 +25,7 @@ export function SearchHelp({ onExample }: { readonly onExample: (text: string) =
   return (
     <Popover opened={isOpen} onChange={setOpen} position="bottom-end" width={520} shadow="md" trapFocus returnFocus>
       <Popover.Target>
-        <Tooltip label={t("logs.help")}>
+        <Tooltip label={t("logs.help")} disabled={isOpen}>
           <ActionIcon aria-label={t("logs.help")} aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
             <Icon name="info" />
           </ActionIcon>
