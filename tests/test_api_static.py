@@ -87,6 +87,14 @@ def test_the_packed_neighbour_is_sent_to_who_takes_it(client, accepted, encoding
     assert reply.headers["content-type"].startswith("text/javascript")
 
 
+def test_metrics_is_a_screen_to_a_browser_and_text_to_a_scraper(client):
+    reply = client.get("/metrics?metric=up", headers=PAGE)
+    assert (reply.status_code, reply.content) == (200, FILES["index.html"])
+    for accepted in ("*/*", "text/plain;version=0.0.4;q=0.5,*/*;q=0.1", "application/json"):
+        text = client.get("/metrics", headers={"accept": accepted})
+        assert text.headers["content-type"].startswith("text/plain; version=0.0.4")
+
+
 @pytest.mark.parametrize("path", ["/logs", "/traces/ab12", "/metrics/x", "/logs?from=1"])
 def test_a_page_of_the_console_is_its_index(client, path):
     reply = client.get(path, headers=PAGE)

@@ -2,11 +2,13 @@
 
 GET /-/healthy    200 as long as the program answers
 GET /-/ready      200 once the spool is open and the engine answers, 503 before and in between
-GET /metrics      trilens.measures in the Prometheus text format 0.0.4
+GET /metrics      trilens.measures in the Prometheus text format 0.0.4; to a browser that asks for a
+                  page, the screen of that name: a scraper's Accept has no text/html in it
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,6 +31,8 @@ class Health:
     program: Program
     measures: Measures
     threads: Threads
+    # The console's answer, or None where it has none.
+    page: Callable[[Request], Response | None]
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -46,6 +50,9 @@ class Health:
         waiting = "the engine does not answer yet; what is sent is kept until it does\n"
         return PlainTextResponse(waiting, 503, {"Retry-After": str(RETRY_AFTER_S)})
 
-    async def _metrics(self, _request: Request) -> Response:
+    async def _metrics(self, request: Request) -> Response:
+        page = self.page(request)
+        if page is not None:
+            return page
         text = await self.threads.run(self.measures.exposition)
         return Response(text, media_type=EXPOSITION)

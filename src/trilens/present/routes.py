@@ -46,10 +46,11 @@ def routes(
     rates = ArrivalRates(measures, clock)
     sql = SqlApi(engine, measures, clock, limits.sql, threads)
     console = Console(engine, program, measures, clock, limits.console, threads, rates)
+    files = static_files.StaticFiles(ui_directory)
     return [
-        *Health(program, measures, threads).routes(),
+        *Health(program, measures, threads, files.page).routes(),
         *sql.routes(),
         *console.routes(),
         *openapi.routes(),
-        *static_files.routes(ui_directory),
+        *files.routes(),
     ]

@@ -51,15 +51,22 @@ class _Asset:
     encoded: dict[str, Path]
 
 
-def routes(directory: Path = UI_DIRECTORY) -> list[BaseRoute]:
-    """Everything that no other route has taken: these come last."""
-    files = StaticFiles(directory)
-    return [Route("/{path:path}", files.serve, methods=["GET"])]
-
-
 class StaticFiles:
     def __init__(self, directory: Path) -> None:
         self._assets = _assets(directory)
+
+    def routes(self) -> list[BaseRoute]:
+        """Everything that no other route has taken: these come last."""
+        return [Route("/{path:path}", self.serve, methods=["GET"])]
+
+    def page(self, request: Request) -> Response | None:
+        """For paths with two meanings: the console, if it is built and a browser wants a page."""
+        index = self._assets.get("index.html")
+        if index is None or not _wants_page(request):
+            return None
+        answer = _file(index, request.headers.get("accept-encoding", ""))
+        answer.headers["Vary"] = "Accept, Accept-Encoding"
+        return answer
 
     async def serve(self, request: Request) -> Response:
         path: str = request.path_params["path"]
@@ -124,6 +131,6 @@ def _nothing(request: Request) -> Response:
 def _wants_page(request: Request) -> bool:
     """A browser's navigation: `Accept` begins with text/html, and no file was meant."""
     path = request.url.path
-    is_ours = not path.startswith(("/api/", "/v1/", "/-/")) and path != "/metrics"
+    is_ours = not path.startswith(("/api/", "/v1/", "/-/"))
     accepts_page = "text/html" in request.headers.get("accept", "")
     return is_ours and accepts_page and "." not in path.rpartition("/")[2]
