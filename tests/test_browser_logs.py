@@ -250,6 +250,21 @@ def test_the_list_has_no_end_before_the_last_row(page, start_ns):  # noqa: F811
     expect(page.get_by_text("600 lines. That is all in this time range")).to_be_visible()
 
 
+def test_back_finds_the_same_lines_at_the_same_height(page, start_ns):  # noqa: F811
+    page.goto("/logs?query=cart")
+    grid = page.get_by_role("grid", name="Log lines")
+    expect(lines(page).nth(1)).to_contain_text("GET /cart")
+    grid.evaluate("grid => grid.scrollTo(0, grid.scrollHeight)")
+    expect(page.get_by_text("GET /cart 200 in 210 ms")).to_be_visible()
+    grid.evaluate("grid => grid.scrollTo(0, 4840)")
+    expect(page.get_by_text("GET /cart 200 in 225 ms")).to_be_visible()
+    page.get_by_role("link", name="Metrics").click()
+    expect(page).to_have_url(re.compile("/metrics"))
+    page.go_back()
+    expect(page.get_by_text("GET /cart 200 in 225 ms")).to_be_visible()
+    assert abs(grid.evaluate("grid => grid.scrollTop") - 4840) < 30
+
+
 def test_nothing_found_says_what_to_do(page, start_ns):  # noqa: F811
     page.goto("/logs?query=zzz+nothing")
     expect(page.get_by_text("No line matches")).to_be_visible()

@@ -12,6 +12,7 @@ import type { TimeRange } from "~/state/time_range";
 import { FacetGroup } from "./facet_group";
 import { isFirstOpen, matchingFacets, withConditions } from "./facet_lists";
 import classes from "./logs.module.css";
+import { isOfQuestion } from "./query_error";
 import { useFacets } from "./use_facets";
 
 interface Props {
@@ -32,8 +33,6 @@ export function Facets(props: Props) {
   const conditions = question.conditions ?? [];
   const all = withConditions(facets, conditions);
   const isOpen = (facet: Facet) => opened[facet.field] ?? (looked !== "" || isFirstOpen(facet, conditions));
-  // A mistake in the question is told once, by the list.
-  const isWrong = asked.error !== null && !asked.error.isPassing;
   return (
     <nav className={classes.facets} aria-label={t("logs.facets")} data-old={asked.isPlaceholderData || undefined}>
       <div className={classes.facetsHead}>
@@ -46,7 +45,7 @@ export function Facets(props: Props) {
         </ActionIcon>
       </div>
       <div className={classes.facetsBody}>
-        {!isWrong && (
+        {!isOfQuestion(asked.error) && (
           <Answered asked={asked} loading={<Loading heightPx={260} lines={12} />}>
             {() => null}
           </Answered>

@@ -25,7 +25,7 @@ export function ListNotes({ list, isFollowing, isScrolled, onNewest }: Props) {
   if (!isFollowing) {
     if (!list.isHeld) return null;
     return (
-      <div className={classes.note} role="status">
+      <div className={classes.heldNote} role="status">
         <span>{t("logs.heldAt", { time: dateTime(list.range.toMs, zone).slice(11) })}</span>
         <Button size="compact-xs" variant="default" onClick={onNewest}>{t("logs.showNewest")}</Button>
       </div>

@@ -14,6 +14,7 @@ import { useTimeRange } from "~/state/use_time_range";
 import { Facets } from "./facets";
 import { Lines } from "./lines";
 import classes from "./logs.module.css";
+import { isOfQuestion } from "./query_error";
 import { SearchBox } from "./search_box";
 import { useLogsAddress } from "./use_logs_address";
 
@@ -59,7 +60,7 @@ export function LogsScreen() {
         )}
         <div className={classes.content}>
           <div className={classes.histogram}>
-            {mistake === null && (
+            {!isOfQuestion(histogram.error) && (
               <Answered asked={histogram} loading={<Loading heightPx={HISTOGRAM_PX} />}>
                 {(answer) => (
                   <SeverityBars

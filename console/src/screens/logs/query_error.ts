@@ -1,4 +1,11 @@
-/** Where in the search the mistake is. The server counts characters, not UTF-16 units. */
+/** What is wrong with a question, and where in the search. The server counts characters, not UTF-16 units. */
+
+import type { ApiError } from "~/api/client";
+
+/** Asked again it fails again, whatever asks it: the list tells it once, for all of the screen. */
+export function isOfQuestion(error: ApiError | null): error is ApiError {
+  return error !== null && (error.code === "malformed" || error.code === "too_large");
+}
 
 export interface Cut {
   readonly before: string;

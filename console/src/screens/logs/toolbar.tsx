@@ -42,7 +42,7 @@ export function Toolbar(props: Props) {
           ]}
         />
         <Button
-          variant={props.isWrapped ? "light" : "default"} size="compact-xs" aria-pressed={props.isWrapped}
+          variant="default" size="compact-xs" data-switch aria-pressed={props.isWrapped}
           title={`${t("logs.wrap")} (w)`} onClick={props.onWrapped}
         >
           {t("logs.wrap")}
