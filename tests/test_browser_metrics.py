@@ -14,6 +14,8 @@ pytestmark = pytest.mark.browser
 S = 10**9
 MODES = ("idle", "system", "user")
 MANY = 230
+# Samples reach past the tests, so that the last of a line is the same whenever it is looked at.
+AHEAD_S = 600
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,7 +33,7 @@ def rows():
         samples.extend(
             {"metric": metric, "series_id": number, "timestamp": now_s - ago_s,
              "mantissa": round(value(3600 - ago_s) * 1000), "exponent": 3}
-            for ago_s in range(0, 3600, every_s) if known(ago_s)
+            for ago_s in range(-AHEAD_S, 3600, every_s) if known(ago_s)
         )  # fmt: skip
 
     for cpu in ("0", "1"):

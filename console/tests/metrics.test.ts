@@ -3,7 +3,7 @@ import type { MetricName, MetricSeries } from "~/api/metrics";
 import { askingOf, defaultAsking, natureOf, writing } from "~/screens/metrics/asking";
 import { averages } from "~/screens/metrics/distribution";
 import { labelsText, seriesId, seriesName, summaryOf, tellingLabels } from "~/screens/metrics/series";
-import { usefulOf } from "~/screens/metrics/useful";
+import { ofAnyMetric, usefulOf } from "~/screens/metrics/useful";
 
 function metric(name: string, more: Partial<MetricName> = {}): MetricName {
   return {
@@ -83,4 +83,9 @@ it("offers only what there is", () => {
 
 it("quotes a name in SQL", () => {
   expect(averages("a'b\\c", 1, 2)).toContain("metric = 'a\\'b\\\\c'");
+});
+
+it("keeps for another metric what holds for any", () => {
+  const node = { field: "node", op: "=", value: "a" } as const;
+  expect(ofAnyMetric([node, { field: "labels.mode", op: "=", value: "idle" }])).toEqual([node]);
 });

@@ -9,6 +9,7 @@ import { MetricPicker, NAMES_MAX } from "./metric_picker";
 import { MetricView } from "./metric_view";
 import type { MetricsSearch } from "./search";
 import { StartHere } from "./start_here";
+import { ofAnyMetric } from "./useful";
 import classes from "./metrics.module.css";
 
 const route = getRouteApi("/metrics");
@@ -20,9 +21,13 @@ export function MetricsScreen() {
   const { range } = useTimeRange();
   const change = (changed: Partial<MetricsSearch>, isTyping = false) =>
     void navigate({ search: (old) => ({ ...old, ...changed }), replace: isTyping });
+  const general = ofAnyMetric(search.filter ?? []);
   // Another metric has other labels: what was asked of the one before says nothing about it.
   const pick = (metric: string) =>
-    void navigate({ search: (old) => ({ ...old, ...FRESH, metric }), replace: search.metric !== undefined });
+    void navigate({
+      search: (old) => ({ ...old, fn: undefined, agg: undefined, by: undefined, filter: general, metric }),
+      replace: search.metric !== undefined,
+    });
   const known = useMetricNames(range, search.metric, NAMES_MAX);
   const metric = known.data?.metrics.find((one) => one.metric === search.metric);
   return (
@@ -33,7 +38,7 @@ export function MetricsScreen() {
           onMatch={(match) => change({ match: match === "" ? undefined : match }, true)}
         />
         {search.metric === undefined ? (
-          <StartHere />
+          <StartHere conditions={general} onConditions={(filter) => change({ filter })} />
         ) : (
           <MetricView
             key={search.metric} name={search.metric} metric={metric} search={search} onChange={change}
@@ -44,5 +49,3 @@ export function MetricsScreen() {
     </Screen>
   );
 }
-
-const FRESH = { fn: undefined, agg: undefined, by: undefined, filter: undefined };

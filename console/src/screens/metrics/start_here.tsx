@@ -4,7 +4,9 @@ import { Link } from "@tanstack/react-router";
 import { useMetricNames, useMetricRange } from "~/api/metrics";
 import { Sparkline } from "~/charts/sparkline";
 import { useT } from "~/i18n/use_t";
+import { FilterChips } from "~/parts/filter_chips";
 import { Answered, Empty, Loading } from "~/parts/states";
+import type { Condition } from "~/state/filters";
 import { useTimeRange } from "~/state/use_time_range";
 import { writing } from "./asking";
 import classes from "./metrics.module.css";
@@ -12,12 +14,19 @@ import { NAMES_MAX } from "./metric_picker";
 import { summaryOf } from "./series";
 import { type Useful, usefulOf } from "./useful";
 
-export function StartHere() {
+interface Props {
+  /** Of any metric: the node or service that somebody comes from. */
+  readonly conditions: readonly Condition[];
+  readonly onConditions: (conditions: readonly Condition[]) => void;
+}
+
+export function StartHere({ conditions, onConditions }: Props) {
   const t = useT();
   const { range } = useTimeRange();
   const asked = useMetricNames(range, undefined, NAMES_MAX);
   return (
     <div className={classes.start}>
+      <FilterChips conditions={conditions} onChange={onConditions} />
       <Answered asked={asked} loading={<Loading heightPx={300} lines={8} />}>
         {({ metrics }) => {
           const useful = usefulOf(metrics);
@@ -32,7 +41,7 @@ export function StartHere() {
             <>
               <h2 className={classes.startTitle}>{t("metrics.startHere")}</h2>
               <div className={classes.cards}>
-                {useful.map((one) => <Card key={one.words} useful={one} />)}
+                {useful.map((one) => <Card key={one.words} useful={one} conditions={conditions} />)}
               </div>
               <p className="muted">{t("metrics.pickOneWhat")}</p>
             </>
@@ -44,10 +53,11 @@ export function StartHere() {
 }
 
 /** All series put together into one line; the link shows them apart. */
-function Card({ useful }: { readonly useful: Useful }) {
+function Card({ useful, conditions }: { readonly useful: Useful; readonly conditions: readonly Condition[] }) {
   const t = useT();
   const { range } = useTimeRange();
-  const { metric, fn = "value", agg = "none", filter } = useful.search;
+  const { metric, fn = "value", agg = "none" } = useful.search;
+  const filter = [...conditions, ...(useful.search.filter ?? [])];
   const together = agg === "none" ? "avg" : agg;
   const asked = useMetricRange(range, { metric, fn, agg: together, conditions: filter });
   const points = asked.data?.series[0]?.points ?? [];
@@ -55,7 +65,7 @@ function Card({ useful }: { readonly useful: Useful }) {
   const { last } = summaryOf(points);
   const title = t.maybe(useful.words) ?? metric;
   return (
-    <Link to="/metrics" search={{ ...useful.search }} className={classes.card}>
+    <Link to="/metrics" search={{ ...useful.search, filter }} className={classes.card}>
       <span className={classes.cardTitle}>{title}</span>
       <span className={classes.cardValue}>{last === null ? "–" : format(last)}</span>
       <Sparkline points={points} label={title} heightPx={36} />

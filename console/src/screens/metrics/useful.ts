@@ -2,6 +2,7 @@
 
 import type { MetricName } from "~/api/metrics";
 import type { WordKey } from "~/i18n/use_t";
+import type { Condition } from "~/state/filters";
 import type { MetricsSearch } from "./search";
 
 export interface Useful {
@@ -61,4 +62,9 @@ const ALL: readonly Useful[] = [
 export function usefulOf(metrics: readonly MetricName[]): Useful[] {
   const known = new Set(metrics.map((one) => one.metric));
   return ALL.filter((one) => known.has(one.search.metric));
+}
+
+/** Conditions on node, service and the like hold for any metric, those on labels for one. */
+export function ofAnyMetric(conditions: readonly Condition[]): Condition[] {
+  return conditions.filter((one) => !one.field.startsWith("labels."));
 }

@@ -2,12 +2,13 @@
 
 import { ActionIcon, SegmentedControl, Tooltip } from "@mantine/core";
 import { getRouteApi } from "@tanstack/react-router";
-import { useCallback, useDeferredValue, useMemo, useState } from "react";
+import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
 import { ApiError } from "~/api/client";
 import type { Trace } from "~/api/traces";
 import { useT } from "~/i18n/use_t";
 import { Icon } from "~/parts/icon";
 import { ErrorNote, Loading } from "~/parts/states";
+import { useTyped } from "~/state/use_typed";
 import { criticalPath } from "./critical_path";
 import details from "./details.module.css";
 import { Minimap } from "./minimap";
@@ -38,12 +39,11 @@ export function TraceView({ trace }: { readonly trace: Trace }) {
   const find = useDeferredValue(search.find ?? "");
   const found = useMemo(() => foundIn(tree, find), [tree, find]);
   const foundSet = useMemo(() => new Set(found), [found]);
-  const view = useMemo(() => readViewport(search.zoom, tree.durationNs), [search.zoom, tree.durationNs]);
-
   const change = useCallback(
     (changed: Partial<TraceSearch>) => void navigate({ search: (old) => ({ ...old, ...changed }), replace: true }),
     [navigate],
   );
+  const [view, setView] = useView(search.zoom, tree.durationNs, change);
   const { reveal } = folding;
   const select = useCallback(
     (key: string) => {
@@ -51,10 +51,6 @@ export function TraceView({ trace }: { readonly trace: Trace }) {
       change({ span: key });
     },
     [change, reveal, tree],
-  );
-  const setView = useCallback(
-    (next: Viewport) => change({ zoom: viewportText(next, tree.durationNs) }),
-    [change, tree.durationNs],
   );
   const close = () => change({ span: undefined, panel: undefined });
   useTraceKeys({ tree, folding, selected: search.span, found, onSelect: select, onClose: close, onView: setView });
@@ -81,6 +77,24 @@ export function TraceView({ trace }: { readonly trace: Trace }) {
       </div>
     </>
   );
+}
+
+const ZOOM_WRITTEN_MS = 250;
+
+/** The part in sight. A wheel turns faster than browsers let addresses change: it is written at rest. */
+function useView(
+  zoom: string | undefined,
+  durationNs: number,
+  change: (changed: Partial<TraceSearch>) => void,
+): [Viewport, (view: Viewport) => void] {
+  const timer = useRef<number | undefined>(undefined);
+  useEffect(() => () => window.clearTimeout(timer.current), []);
+  const [text, setText] = useTyped(zoom ?? "", (next) => {
+    window.clearTimeout(timer.current);
+    timer.current = window.setTimeout(() => change({ zoom: next === "" ? undefined : next }), ZOOM_WRITTEN_MS);
+  });
+  const view = useMemo(() => readViewport(text, durationNs), [text, durationNs]);
+  return [view, (next) => setText(viewportText(next, durationNs) ?? "")];
 }
 
 interface PanelProps {
