@@ -132,7 +132,7 @@ def test_from_a_search_to_the_trace_and_back(page, start_ns):  # noqa: F811
     expect(page).to_have_url(re.compile(rf"/traces/{TRACE}\?.*span={SPAN}"))
     page.go_back()
     expect(page).to_have_url(before)
-    expect(page.get_by_role("textbox", name="Search the logs")).to_have_value(
+    expect(page.get_by_role("combobox", name="Search the logs")).to_have_value(
         '"connection reset" OR pool'
     )
     expect(details(page).locator("[aria-current]")).to_contain_text("pool exhausted")
@@ -159,7 +159,7 @@ def test_a_mistake_is_shown_at_its_place(page, start_ns):  # noqa: F811
     expect(page.get_by_role("alert")).to_have_count(1)
     picture(page, "logs_mistake")
     page.get_by_role("alert").get_by_role("button").click()
-    box = page.get_by_role("textbox", name="Search the logs")
+    box = page.get_by_role("combobox", name="Search the logs")
     assert box.evaluate("box => box.selectionStart") == 6
     box.fill("cart")
     box.press("Enter")
@@ -265,11 +265,27 @@ def test_back_finds_the_same_lines_at_the_same_height(page, start_ns):  # noqa: 
     assert abs(grid.evaluate("grid => grid.scrollTop") - 4840) < 30
 
 
+def test_fields_and_values_are_suggested(page, start_ns):  # noqa: F811
+    page.goto("/logs")
+    expect(lines(page).nth(1)).to_be_visible()
+    page.keyboard.press("/")
+    page.keyboard.type("serv")
+    expect(page.get_by_role("option", name="service:")).to_be_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.type("pay")
+    expect(page.get_by_role("option", name="service:payments")).to_be_visible()
+    picture(page, "logs_suggestions")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("3 lines", exact=True)).to_be_visible()
+
+
 def test_nothing_found_says_what_to_do(page, start_ns):  # noqa: F811
     page.goto("/logs?query=zzz+nothing")
     expect(page.get_by_text("No line matches")).to_be_visible()
     page.get_by_role("button", name="Clear the search").last.click()
-    expect(page.get_by_role("textbox", name="Search the logs")).to_have_value("")
+    expect(page.get_by_role("combobox", name="Search the logs")).to_have_value("")
     expect(lines(page).nth(1)).to_be_visible()
 
 
@@ -279,11 +295,11 @@ def test_in_korean_on_a_small_screen(page, start_ns, scheme):  # noqa: F811
     page.set_viewport_size({"width": 1024, "height": 700})
     page.goto("/logs")
     page.get_by_role("button", name="한국어로 바꾸기").click()
-    page.get_by_role("textbox", name="로그 검색").fill("결제 (")
+    page.get_by_role("combobox", name="로그 검색").fill("결제 (")
     page.keyboard.press("Enter")
     expect(page.get_by_role("alert")).to_contain_text("끝에 무언가 빠졌습니다")
     page.complaints.clear()
-    page.get_by_role("textbox", name="로그 검색").fill("결제")
+    page.get_by_role("combobox", name="로그 검색").fill("결제")
     page.keyboard.press("Enter")
     line = page.get_by_role("grid", name="로그 목록").get_by_role("row").nth(1)
     expect(line).to_contain_text("red 결제 실패")

@@ -4,6 +4,7 @@ import {
 } from "~/screens/logs/facet_conditions";
 import { isFirstOpen, matchingFacets, withConditions } from "~/screens/logs/facet_lists";
 import { arrived, joined, NOTHING, released, ROWS_MAX } from "~/screens/logs/followed";
+import { suggested, taken } from "~/screens/logs/suggestions";
 import { replaced } from "~/screens/logs/use_facets";
 import type { Condition } from "~/state/filters";
 import { row } from "./log_rows";
@@ -96,5 +97,35 @@ describe("following", () => {
     const shown = arrived(NOTHING, many, false);
     expect([shown.rows.length, shown.isCut, joined(shown, rows("x")).length]).toEqual([ROWS_MAX, true, ROWS_MAX]);
     expect(arrived(NOTHING, many, true).skipped).toBe(5);
+  });
+});
+
+describe("suggestions", () => {
+  const facets = [
+    { field: "service", distinct: 3, values: ["checkout", "check out", "payments"].map((value) => ({ value, count: 2 })) },
+    { field: "attributes.http.status", distinct: 1, values: [{ value: "200", count: 1 }] },
+    { field: "attributes.a b", distinct: 1, values: [] },
+  ];
+  const texts = (query: string, cursor = query.length) =>
+    suggested(query, cursor, facets)?.items.map((one) => one.text) ?? [];
+  it("are names of fields", () => {
+    expect(texts("timeout serv")).toEqual(["service:"]);
+    expect(texts("-http")).toEqual(["attributes.http.status:"]);
+    expect(texts("attributes.a")).toEqual(['attributes."a b":']);
+  });
+  it("are values of a field, quoted where they must be", () => {
+    expect(texts("(service:ch")).toEqual(["service:checkout", 'service:"check out"']);
+    expect(texts('service:"check o')).toEqual(['service:"check out"']);
+    expect(texts("service:payments")).toEqual([]);
+  });
+  it("are none for nothing", () => expect([texts(""), texts("a "), texts("zzz")]).toEqual([[], [], []]));
+  it("take the place of the term at the cursor", () => {
+    const query = "a serv b";
+    const at = suggested(query, 6, facets);
+    expect(at && taken(query, at, { text: "service:" })).toEqual({ query: "a service: b", cursor: 10 });
+    const value = suggested("service:ch", 10, facets);
+    expect(value && taken("service:ch", value, { text: "service:checkout" })).toEqual({
+      query: "service:checkout ", cursor: 17,
+    });
   });
 });

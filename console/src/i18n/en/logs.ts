@@ -3,6 +3,8 @@ export const logs = {
   "logs.search": "Search the logs",
   "logs.searchExample": 'timeout "connection reset" -health service:checkout severity:>=warn',
   "logs.searchDo": "Search",
+  "logs.suggestions": "Fields and values",
+  "logs.suggestionsKeys": "Tab takes the first, ↓ chooses, Enter searches",
   "logs.clearSearch": "Clear the search",
   "logs.wrongSearch": "The search is not understood",
   "logs.wrongSearchWhat": "The place is marked under the search. The button beside it shows what can be written.",

@@ -5,6 +5,8 @@ export const logs: Record<keyof typeof english, string> = {
   "logs.search": "로그 검색",
   "logs.searchExample": 'timeout "connection reset" -health service:checkout severity:>=warn',
   "logs.searchDo": "검색",
+  "logs.suggestions": "필드와 값",
+  "logs.suggestionsKeys": "Tab: 첫 항목 선택, ↓: 고르기, Enter: 검색",
   "logs.clearSearch": "검색어 지우기",
   "logs.wrongSearch": "검색어를 이해할 수 없습니다",
   "logs.wrongSearchWhat": "검색창 아래에 잘못된 위치가 표시됩니다. 옆의 버튼을 누르면 쓸 수 있는 문법이 나옵니다.",

@@ -2,7 +2,7 @@
 
 import { getRouteApi } from "@tanstack/react-router";
 import { useCallback, useMemo } from "react";
-import { type LogQuestion, useLogHistogram } from "~/api/logs";
+import { type LogQuestion, useLogFacets, useLogHistogram } from "~/api/logs";
 import { SeverityBars } from "~/charts/severity_bars";
 import { useT } from "~/i18n/use_t";
 import { FilterChips } from "~/parts/filter_chips";
@@ -32,6 +32,7 @@ export function LogsScreen() {
     [query, filter, order, search.follow],
   );
   const histogram = useLogHistogram(range, question);
+  const facets = useLogFacets(range, question);
   const mistake = histogram.error !== null && histogram.error.position !== null ? histogram.error : null;
   const isFacets = search.facets !== false;
   const setFacets = useCallback((isShown: boolean) => address.set({ facets: isShown ? undefined : false }), [address]);
@@ -41,7 +42,7 @@ export function LogsScreen() {
   return (
     <Screen title={t("logs.title")} isFilling>
       <div className={classes.asked}>
-        <SearchBox query={query} error={mistake} onQuery={address.setQuery} />
+        <SearchBox query={query} error={mistake} facets={facets.data?.facets ?? []} onQuery={address.setQuery} />
         <FilterChips conditions={question.conditions ?? []} onChange={address.setConditions} />
       </div>
       <div className={classes.split} data-open={search.row !== undefined || undefined}>

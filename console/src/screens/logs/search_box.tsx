@@ -3,20 +3,24 @@
 import { ActionIcon, Button, Tooltip } from "@mantine/core";
 import { useRef, useState } from "react";
 import type { ApiError } from "~/api/client";
+import type { Facet } from "~/api/logs";
 import { useT } from "~/i18n/use_t";
 import { Icon } from "~/parts/icon";
 import classes from "./logs.module.css";
 import { mistakeInWords } from "./mistake_words";
 import { cutAt } from "./query_error";
 import { SearchHelp } from "./search_help";
+import { SearchInput } from "./search_input";
 
 interface Props {
   readonly query: string;
   readonly error: ApiError | null;
+  /** Fields and values to be suggested. */
+  readonly facets: readonly Facet[];
   readonly onQuery: (query: string) => void;
 }
 
-export function SearchBox({ query, error, onQuery }: Props) {
+export function SearchBox({ query, error, facets, onQuery }: Props) {
   const t = useT();
   const box = useRef<HTMLInputElement>(null);
   const [asked, setAsked] = useState(query);
@@ -41,12 +45,7 @@ export function SearchBox({ query, error, onQuery }: Props) {
       >
         <span className={classes.searchBox} data-wrong={error !== null || undefined}>
           <Icon name="search" sizePx={14} />
-          <input
-            ref={box} data-search type="text" value={typed} spellCheck={false} autoComplete="off"
-            aria-label={t("logs.search")} placeholder={t("logs.searchExample")}
-            aria-invalid={error !== null} aria-describedby={error === null ? undefined : "logs-search-error"}
-            onChange={(event) => setTyped(event.currentTarget.value)}
-          />
+          <SearchInput box={box} typed={typed} facets={facets} isWrong={error !== null} onTyped={setTyped} />
           {typed !== "" && (
             <Tooltip label={t("logs.clearSearch")}>
               <ActionIcon
