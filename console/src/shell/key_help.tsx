@@ -11,6 +11,10 @@ const GROUPS = [
   ["onScreen", "keys.onScreen"],
 ] as const satisfies readonly (readonly [ShortcutGroup, string])[];
 
+const SHOWN: Readonly<Record<string, string>> = {
+  Escape: "Esc", ArrowLeft: "←", ArrowRight: "→", ArrowUp: "↑", ArrowDown: "↓",
+};
+
 interface Props {
   readonly isOpen: boolean;
   readonly onClose: () => void;
@@ -36,7 +40,7 @@ export function KeyHelp({ isOpen, onClose }: Props) {
                   <div key={one.keys}>
                     <dt>
                       {one.keys.split(" ").map((key) => (
-                        <kbd key={key}>{key === "Escape" ? "Esc" : key}</kbd>
+                        <kbd key={key}>{SHOWN[key] ?? key}</kbd>
                       ))}
                     </dt>
                     <dd>{one.label}</dd>
