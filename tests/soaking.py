@@ -220,7 +220,7 @@ class Ledger:
             if int(n) != self.sent[kind][int(batch)]
         ]
 
-    def check(self, program: Program, *, seconds: float = 60.0) -> None:
+    def check(self, program: Program, *, seconds: float = 90.0) -> None:
         """Everything acknowledged is there once, everything else once or not at all."""
         deadline = time.monotonic() + seconds
         while program.measure("trilens_spool_frames") or (missing := self.missing(program)):
