@@ -3,7 +3,7 @@ import {
   includedFields, markOf, toggledExclusion, toggledInclusion, withoutInclusion,
 } from "~/screens/logs/facet_conditions";
 import { isFirstOpen, matchingFacets, withConditions } from "~/screens/logs/facet_lists";
-import { arrived, joined, NOTHING, released, ROWS_MAX } from "~/screens/logs/followed";
+import { arrived, joined, NOTHING, released, ROWS_MAX, waitingCount } from "~/screens/logs/followed";
 import { suggested, taken } from "~/screens/logs/suggestions";
 import { replaced } from "~/screens/logs/use_facets";
 import type { Condition } from "~/state/filters";
@@ -88,6 +88,8 @@ describe("following", () => {
     expect(ids(released(held).rows)).toEqual(["3", "2", "1"]);
     expect(released(released(held)).waiting).toEqual([]);
   });
+  it("does not count what the pages have already", () =>
+    expect(waitingCount(arrived(NOTHING, rows("1", "2"), true), rows("1"))).toBe(1));
   it("tells equal rows apart", () =>
     expect(ids(arrived(arrived(NOTHING, rows("1", "1"), false), rows("1"), true).waiting)).toEqual(["1.3"]));
   it("shows a row once", () =>

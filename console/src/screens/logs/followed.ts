@@ -54,3 +54,10 @@ export function joined(followed: Followed, before: readonly LogRow[]): readonly 
   const ids = new Set(followed.rows.map((row) => row.id));
   return [...followed.rows, ...before.filter((row) => !ids.has(row.id))];
 }
+
+/** How many rows wait that are not there already: the pages may have been quicker than the stream. */
+export function waitingCount(followed: Followed, before: readonly LogRow[]): number {
+  if (followed.waiting.length === 0) return 0;
+  const ids = new Set(before.map((row) => row.id));
+  return followed.waiting.filter((row) => !ids.has(row.id)).length;
+}

@@ -35,11 +35,11 @@ export function ListNotes({ list, isFollowing, isScrolled, onNewest }: Props) {
     <div className={classes.note} role="status" data-state={follow.connection}>
       <span className={classes.pulse} data-state={follow.connection} aria-hidden />
       <span>{t(`logs.connection.${stateOf(follow.connection, isScrolled)}`)}</span>
-      {follow.waiting.length > 0 && (
+      {list.waiting > 0 && (
         <Button
           size="compact-xs" variant="filled" leftSection={<Icon name="up" sizePx={12} />} onClick={onNewest}
         >
-          {t("logs.waiting", { n: follow.waiting.length, shown: exact(follow.waiting.length) })}
+          {t("logs.waiting", { n: list.waiting, shown: exact(list.waiting) })}
         </Button>
       )}
       {follow.skipped > 0 && (

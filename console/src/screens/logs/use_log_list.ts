@@ -6,7 +6,7 @@ import { ApiError } from "~/api/client";
 import { type LogQuestion, type LogRow, logParameters, useLogRows } from "~/api/logs";
 import { useMoment } from "~/state/moment";
 import type { TimeRange } from "~/state/time_range";
-import { joined } from "./followed";
+import { joined, waitingCount } from "./followed";
 import { type Follow, useFollow } from "./use_follow";
 import { useHeldRange } from "./use_held_range";
 
@@ -37,6 +37,8 @@ export interface LogList {
   readonly readRows: number;
   readonly elapsedMs: number;
   readonly follow: Follow;
+  /** Rows that arrived and are not shown yet. */
+  readonly waiting: number;
 }
 
 /** Rows may be stamped ahead of our clock; those of the last moment must not be missed. */
@@ -64,6 +66,7 @@ export function useLogList(asked: Asked): LogList {
 
   const before = useMemo(() => pages.data?.pages.flatMap((page) => page.rows) ?? [], [pages.data]);
   const rows = useMemo(() => (isFollowing ? joined(follow, before) : before), [isFollowing, follow, before]);
+  const waiting = useMemo(() => waitingCount(follow, before), [follow, before]);
   const { fetchNextPage } = pages;
   const isCut = isFollowing && follow.isCut;
   return {
@@ -81,6 +84,7 @@ export function useLogList(asked: Asked): LogList {
     },
     ...cost(pages.data?.pages ?? []),
     follow,
+    waiting,
   };
 }
 
