@@ -144,7 +144,7 @@ def test_what_is_refused_for_good_is_not_sent_again(running: Running, transport:
 @TRANSPORTS
 def test_a_batch_over_the_limit_fails_and_a_smaller_one_is_taken(transport: str) -> None:
     """The SDK repeats RESOURCE_EXHAUSTED until its timeout, with or without RetryInfo."""
-    with Running(limits=Limits(message_size_bytes_max=2000)) as running:
+    with Running(limits=Limits(message_size_bytes_max=2000, grpc_size_bytes_max=2000)) as running:
         exporter = exporters_of(running, transport, compressed=False, timeout=2)[0]
         assert results_of(exporter, count=50) == [SpanExportResult.FAILURE]
         assert running.kept.envelopes == []

@@ -33,10 +33,12 @@ class Limits:
     """Bounds on one request; the 64 MiB are what OTLP recommends to a server.
 
     A JSON body becomes Python objects before it is protobuf again, about 25 times its size,
-    so it gets less.
+    so it gets less. So does a message by gRPC as it comes (exporters and collectors keep below
+    4 MiB there), since as many of the largest size as fit into half the budget are read at once.
     """
 
     message_size_bytes_max: int = 64 * MIB
+    grpc_size_bytes_max: int = 8 * MIB
     json_size_bytes_max: int = 16 * MIB
 
 

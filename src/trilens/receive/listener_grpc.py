@@ -48,7 +48,7 @@ class GrpcListener:
 
     async def start(self) -> None:
         """Returns when connections are taken. Raises CannotListen."""
-        self._server = aio.server(options=_options(self._intake.limits.message_size_bytes_max))
+        self._server = aio.server(options=_options(self._intake.limits.grpc_size_bytes_max))
         readers = _Readers(self._intake)
         self._server.add_generic_rpc_handlers(
             [_service(self._intake, readers, signal) for signal in otlp.SIGNALS.values()]
@@ -74,9 +74,9 @@ def _service(intake: Intake, readers: _Readers, signal: otlp.Signal) -> Any:
     return grpc.method_handlers_generic_handler(service, {method: handler})
 
 
-def _options(message_size_bytes_max: int) -> list[tuple[str, int]]:
+def _options(size_bytes_max: int) -> list[tuple[str, int]]:
     return [
-        ("grpc.max_receive_message_length", message_size_bytes_max),
+        ("grpc.max_receive_message_length", size_bytes_max),
         ("grpc.per_message_decompression", 0),
         ("grpc.max_concurrent_streams", STREAMS_PER_CONNECTION_MAX),
         ("grpc.max_allowed_incoming_connections", CONNECTIONS_MAX),
@@ -92,13 +92,15 @@ def _options(message_size_bytes_max: int) -> list[tuple[str, int]]:
 
 
 class _Readers:
-    """So many messages are read at once that their largest sizes fit into the budget.
+    """So many messages are read at once that their largest sizes fit into half of the budget.
+
+    Half, since gRPC holds a message a second time until it has handed it over.
 
     While others wait for a place, nobody has one for longer than HURRY_S.
     """
 
     def __init__(self, intake: Intake) -> None:
-        largest = intake.limits.message_size_bytes_max
+        largest = 2 * intake.limits.grpc_size_bytes_max
         self._places = asyncio.Semaphore(max(1, intake.admission.in_flight_bytes_max // largest))
         self._waiting = 0
         self._at_ease: set[asyncio.Timeout] = set()
