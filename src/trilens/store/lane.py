@@ -2,7 +2,8 @@
 
 A body grows with what has come since the last one, so a lone frame is loaded at once and a
 backlog in large bodies, whose planning costs 60 ms like that of small ones. Begins are
-BEGIN_PAUSE_S apart, unless there was more to read than fits.
+BEGIN_PAUSE_S apart, and as long as the last one took, unless there was more to read than fits: a
+trickle of bodies that take long to plan (lists in lists) must not keep a core busy.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ GROWTH_FIRST: Final = 2.0
 GROWTH_AFTER_SHRINKING: Final = 1.25
 FRAMES_MAX: Final = 20_000
 BEGIN_PAUSE_S: Final = 0.4
+BEGIN_PAUSE_S_MAX: Final = 2.0
 # A body of this share of the most there may be has left something to read.
 FULL_SHARE: Final = 0.5
 
@@ -74,6 +76,7 @@ class Lane:
         self._body_bytes_max = BODY_BYTES_FIRST
         self._growth = GROWTH_FIRST
         self._next_begin_ns = 0
+        self._pause_s = BEGIN_PAUSE_S
         self._lock = threading.Lock()
 
     @property
@@ -93,7 +96,7 @@ class Lane:
             piece = self.begin(run.start, run.end, run.frames) if run.frames else None
             self.position = run.end
             if len(run.frames) < FRAMES_MAX:
-                self._next_begin_ns = self._clock.monotonic_ns() + int(BEGIN_PAUSE_S * 1e9)
+                self._next_begin_ns = self._clock.monotonic_ns() + int(self._pause_s * 1e9)
             return piece
 
     def begin(self, start: Position, end: Position, frames: Sequence[Frame]) -> Piece:
@@ -119,11 +122,12 @@ class Lane:
         self._body_bytes_max = max(self._body_bytes_max // 2, BODY_BYTES_MIN)
         self._growth = GROWTH_AFTER_SHRINKING
 
-    def grow(self, size_bytes: int) -> None:
-        """A body of this size was loaded."""
+    def loaded(self, size_bytes: int, seconds: float) -> None:
+        """A body of this size was loaded, and it took so long."""
         if self._is_full(size_bytes):
             larger = int(self._body_bytes_max * self._growth)
             self._body_bytes_max = min(larger, self._body_bytes_top)
+        self._pause_s = min(max(BEGIN_PAUSE_S, seconds), BEGIN_PAUSE_S_MAX)
 
     def _is_full(self, size_bytes: int) -> bool:
         return size_bytes >= FULL_SHARE * self._body_bytes_max

@@ -201,8 +201,8 @@ class Loader:
                 loading.fail(str(error)[:REASON_LENGTH])
                 return error
             loading.set(rows=rows)
-        lane.grow(body_bytes)
         seconds = (self._clock.monotonic_ns() - started_ns) / 1e9
+        lane.loaded(body_bytes, seconds)
         visible_ns = self._clock.now_ns() - min(frame.received_at_ns for frame in piece.frames)
         name = lane.format
         self._measures.count("trilens_load_rows_total", name, by=rows)
