@@ -25,6 +25,7 @@ from trilens.agent.watch import Watch
 from trilens.clock import SystemClock
 from trilens.data_lock import DataLock
 from trilens.errors import Broken
+from trilens.freed_memory import keep_freed_memory
 from trilens.measures import Measures
 from trilens.present.access import App, Guarded
 from trilens.present.routes import QueryLimits
@@ -216,6 +217,7 @@ class Server:
 
 def serve(settings: Settings, *, is_watching: bool) -> int:
     """Run until SIGTERM, SIGINT or a failure; returns the exit code."""
+    keep_freed_memory()
     return uvloop.run(_serve(settings, is_watching=is_watching))
 
 
