@@ -203,7 +203,9 @@ def test_facets_take_and_leave_out(page, start_ns):  # noqa: F811
     expect(page.get_by_text("3 lines", exact=True)).to_be_visible()
     # The other value is still there to be taken too.
     service.get_by_role("button", name=re.compile("^checkout")).click()
-    expect(page.get_by_role("group", name="Filters")).to_contain_text("service ∈ payments, checkout")
+    expect(page.get_by_role("group", name="Filters")).to_contain_text(
+        "service ∈ payments, checkout"
+    )
     service.get_by_role("button", name=re.compile("^checkout")).click(modifiers=["Alt"])
     expect(page.get_by_role("group", name="Filters")).to_contain_text("service ≠ checkout")
     expect(page.get_by_text("3 lines", exact=True)).to_be_visible()

@@ -95,7 +95,7 @@ def test_an_unknown_key_is_refused_with_the_nearest(tmp_path):
 
 @pytest.mark.parametrize("text", ["- a\n- b", "a: [", "just text"])
 def test_a_file_that_holds_no_settings_is_refused(tmp_path, text):
-    with pytest.raises(SettingsError, match="trilens.yaml"):
+    with pytest.raises(SettingsError, match=r"trilens\.yaml"):
         load({}, {}, written(tmp_path, text))
 
 

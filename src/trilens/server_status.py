@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from trilens.addresses import HostPort
 from trilens.envelope import WIRE_FORMATS, WireFormat
@@ -45,7 +46,9 @@ class ServerStatus:
 
     def engine(self) -> EngineStatus:
         state = self._engine.state()
-        kind = "embedded" if self.settings.engine == "embedded" else "server"
+        kind: Literal["embedded", "server"] = (
+            "embedded" if self.settings.engine == "embedded" else "server"
+        )
         is_ready = state.is_ready and self.has_schema
         return EngineStatus(kind, is_ready, state.restarts, state.memory_bytes)
 
