@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import ctypes
 import fcntl
 import importlib.util
@@ -39,6 +40,9 @@ from trilens.store.engine_front_run import Connections, Runner
 EXIT_IN_USE, EXIT_NO_START, EXIT_NOT_APPLIED = 3, 4, 5
 CLOSE_S_MAX = 5.0
 OOM_SCORE_ADJ = 500
+MERGE_THREADS = "MergeMutate"
+MERGE_THREADS_PAUSE_S = 1.0
+MERGE_NICENESS = 5
 READY_LINE = b"ready\n"
 _PR_SET_PDEATHSIG = 1
 _RTLD_DEEPBIND = 8
@@ -120,6 +124,29 @@ def bound(path: Path) -> socket.socket:
     return listener
 
 
+async def let_merges_wait() -> None:
+    """Give the threads that merge a third of the weight of those that load and answer.
+
+    They begin with the first table. Merges catch up when there is less to do; when there never
+    is, the engine itself slows loads down long before there are too many parts.
+    """
+    while not (threads := _threads(MERGE_THREADS)):  # noqa: ASYNC110 - nothing tells us
+        await asyncio.sleep(MERGE_THREADS_PAUSE_S)
+    for thread in threads:
+        with contextlib.suppress(ProcessLookupError):
+            os.setpriority(os.PRIO_PROCESS, thread, MERGE_NICENESS)
+
+
+def _threads(name: str) -> list[int]:
+    """Those of this process that chDB has given this name."""
+    found = []
+    for thread in Path("/proc/self/task").iterdir():
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if (thread / "comm").read_text().strip() == name:
+                found.append(int(thread.name))
+    return found
+
+
 async def serve(front: Front, listener: socket.socket) -> None:
     """Until SIGTERM, or until the parent's end of standard input closes."""
     loop = asyncio.get_running_loop()
@@ -129,7 +156,9 @@ async def serve(front: Front, listener: socket.socket) -> None:
     loop.add_reader(sys.stdin.fileno(), lambda: _on_input(stop))
     server = await loop.create_unix_server(lambda: Connection(front), sock=listener)
     os.write(1, READY_LINE)
+    merges_wait = loop.create_task(let_merges_wait())
     await stop.wait()
+    merges_wait.cancel()
     server.close()
 
 
