@@ -401,7 +401,7 @@ requests = st.lists(
 ).map(lambda sent: request(*sent))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(message=requests)
 @example(message=request())
 def test_any_request_comes_back(engine, message):

@@ -510,7 +510,7 @@ def is_same(read, sent):
 
 @given(values=st.lists(TREES, min_size=1, max_size=40))
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_any_tree_of_values_comes_back(engine, values):
     records = []
