@@ -160,6 +160,7 @@ def test_keys_walk_the_list_and_open_a_trace(page):  # noqa: F811
 
 def test_dragging_over_the_dots_sets_the_time_range(page):  # noqa: F811
     opened(page, "/traces")
+    expect(page.get_by_text("The newest 200 that fit")).to_be_visible()
     dots = page.get_by_role("img", name=re.compile("when each began"))
     box = dots.bounding_box()
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 15)
