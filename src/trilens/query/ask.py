@@ -10,7 +10,6 @@ from typing import Any
 import orjson
 
 from trilens.query.sql_errors import from_engine
-from trilens.query.tables import FROM_INDEX
 from trilens.store.engine import Engine, EngineError
 from trilens.tracing import span
 
@@ -112,7 +111,6 @@ class Asker:
     def _settings(self) -> dict[str, object]:
         return {
             **_JSON_SETTINGS,
-            **FROM_INDEX,
             "max_execution_time": self.limits.seconds,
             "max_memory_usage": self.limits.memory_bytes,
             "max_result_rows": self.limits.result_rows,

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from trilens.query.sql_errors import SqlFailed, from_engine
 from trilens.query.sql_gate import checked
-from trilens.query.tables import FROM_INDEX
 from trilens.store.engine import Engine, EngineError, RawStream
 
 TOO_MANY_ROWS_OR_BYTES = 396
@@ -34,7 +33,6 @@ class SqlLimits:
             "max_result_bytes": self.result_bytes,
             "result_overflow_mode": "throw",
             "timeout_overflow_mode": "throw",
-            **FROM_INDEX,
         }
 
 
