@@ -16,6 +16,7 @@ import orjson
 
 from trilens.errors import Refused
 from trilens.query.ask import Bound
+from trilens.query.tables import ATTRIBUTE_PAIRS
 
 Op = Literal[
     "=", "!=", "contains", "not_contains", "exists", "not_exists", ">", ">=", "<", "<=", "in"
@@ -75,7 +76,7 @@ SPAN_FIELDS = Fields(
         "scope_name": "text",
     },
     maps={"attributes": "attributes", "resource": "resource"},
-    pairs={"attributes": "attribute_pairs"},
+    pairs={"attributes": ATTRIBUTE_PAIRS},
 )
 SERIES_FIELDS = Fields(
     columns={**_IDENTITY, "metric": "text"},

@@ -22,3 +22,6 @@ IS_STALE_MARK = "reinterpretAsUInt64(assumeNotNull({})) = 9218868437227405314"
 # tokens on the plain column as well as for LIKE on this expression.
 BODY = "body"
 BODY_LOWERED = "lower(body)"
+
+# What a search by attribute asks: has(attribute_pairs, 'key=value').
+ATTRIBUTE_PAIRS = "attribute_pairs"
