@@ -167,3 +167,18 @@ def test_an_attribute_is_found_in_a_part_without_its_index():
     assert [one["trace_id"] for one in found] == ["d" * 32]
     sql = "SELECT count() AS n FROM trilens.spans WHERE has(attribute_pairs, 'fresh=yes')"
     assert engine().rows(sql, read_only=True).rows == [(1,)]
+
+
+def test_attributes_whose_texts_look_alike_are_told_apart():
+    """`a=b=c` is the text of two attributes in the pairs column."""
+    at_ns = 8 * 3600 * S
+    insert("span_rows", [
+        span(at_ns, "e" * 32, "e" * 16, attributes={"a": "b=c", "long": "x" * 200}),
+        span(at_ns, "f" * 32, "f" * 16, attributes={"a=b": "c", "long": "x" * 201}),
+    ])  # fmt: skip
+    within = TimeRange(T0_NS + at_ns - S, T0_NS + at_ns + S)
+    for key, value, found in (("a", "b=c", "e"), ("a=b", "c", "f"), ("long", "x" * 201, "f")):
+        condition = Condition(f"attributes.{key}", "=", value)
+        question = traces.TraceQuestion(within, conditions=[condition])
+        rows, _ = traces.page(asker(), question, limit=10, order="newest", offset=0)
+        assert [row["trace_id"] for row in rows] == [found * 32]

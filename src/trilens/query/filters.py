@@ -204,15 +204,21 @@ def _map_condition(
     if condition.op in ORDER_OPS:
         limit = bound(_number(condition.value), "Float64")
         return f"ifNull(toFloat64OrNull({element}) {condition.op} {limit}, 0)"
-    condition_sql = _text_condition(element, condition.op, condition.value, bound)
-    if map_name not in fields.pairs or condition.op not in ("=", "in"):
-        return condition_sql
     values = condition.value if condition.op == "in" else [condition.value]
-    texts = [_pair(key, value) for value in values]
-    if "" in values or None in texts:
-        return condition_sql
-    pairs = fields.pairs[map_name]
-    return f"(hasAny({pairs}, {bound(texts, 'Array(String)')}) AND {condition_sql})"
+    texts = []
+    if map_name in fields.pairs and condition.op in ("=", "in") and "" not in values:
+        texts = [_pair(key, value) for value in values]
+    if not texts or None in texts:
+        return _text_condition(element, condition.op, condition.value, bound)
+    has_pair = f"hasAny({fields.pairs[map_name]}, {bound(texts, 'Array(String)')})"
+    if all(_says_all(key, value) for value in values):
+        return has_pair
+    return f"({has_pair} AND {_text_condition(element, condition.op, condition.value, bound)})"
+
+
+def _says_all(key: str, value: str) -> bool:
+    """Whether no other attribute has the same text in the pairs column."""
+    return "=" not in key and "=" not in value and len(value.encode()) < _PAIR_VALUE_BYTES
 
 
 def _pair(key: str, value: str) -> str | None:
