@@ -114,12 +114,6 @@ class Loader:
         """Whether everything in the spool has been loaded."""
         return all(self._spool.stream(name).backlog().frames == 0 for name in WIRE_FORMATS)
 
-    def lag_ns(self) -> int:
-        """Age of the oldest frame that is not loaded yet; 0 when there is none."""
-        oldest = [self._spool.stream(name).backlog().oldest_ns for name in WIRE_FORMATS]
-        known = [at_ns for at_ns in oldest if at_ns is not None]
-        return max(0, self._clock.now_ns() - min(known)) if known else 0
-
     def _run_first(self, lane: Lane) -> None:
         try:
             self._recover(lane)
