@@ -16,8 +16,9 @@ from trilens.envelope import Envelope
 from trilens.store import load as load_module
 from trilens.store import loader as loader_module
 from trilens.store import schema_sql
+from trilens.store.engine import EngineBusy
 from trilens.store.engine_embedded import EmbeddedEngine
-from trilens.store.lane import Turns
+from trilens.store.lane import MORE_AFTER_S, Turns
 from trilens.store.load import Load
 from trilens.store.loader import Patience
 
@@ -280,6 +281,35 @@ def test_bodies_that_do_not_fit_into_memory_become_smaller(store, monkeypatch):
     assert batches(store, "retried", "prometheus_write") >= 1
 
 
+def test_what_does_not_fit_beside_other_loads_is_loaded_alone_and_whole(store, monkeypatch):
+    """Of loads at the same time the engine refuses the one that asks last, whatever its size."""
+    run, running, refused = Load.run, [], []
+
+    def crowded(self, number, body):
+        running.append(number)
+        try:
+            time.sleep(0.3)
+            if len(running) > 1:
+                refused.append(number)
+                raise EngineBusy(241, "no memory")
+            return run(self, number, body)
+        finally:
+            running.remove(number)
+
+    monkeypatch.setattr(Load, "run", crowded)
+    store.loader.stop(10)
+    for _ in range(8):
+        store.put("otlp_logs", logs("a", "b"))
+        store.put("otlp_traces", spans("a", "b"))
+        store.put("otlp_metrics", gauges("a", 1, 2))
+    store.start_loader()
+    store.until_idle()
+    assert refused
+    assert store.counts() == {"log_rows": 16, "span_rows": 16, "sample_rows": 16}
+    for wire_format in ("otlp_logs", "otlp_traces", "otlp_metrics"):
+        assert batches(store, "done", wire_format) == 1, "it was split"
+
+
 def test_a_disk_that_refuses_a_dead_letter_is_waited_for(store, monkeypatch):
     put, attempts = store.letters.put, []
 
@@ -296,8 +326,20 @@ def test_a_disk_that_refuses_a_dead_letter_is_waited_for(store, monkeypatch):
     assert store.letters.totals() == {"otlp_logs": 1}
 
 
+class SetClock:
+    """A clock that goes when a test says so."""
+
+    seconds = 0.0
+
+    def now_ns(self):
+        return self.monotonic_ns()
+
+    def monotonic_ns(self):
+        return int(self.seconds * 1e9)
+
+
 def test_turns_are_taken_in_the_order_of_asking():
-    turns, order = Turns(1), []
+    turns, order = Turns(1, SetClock()), []
 
     def work(place):
         with turns:
@@ -312,5 +354,23 @@ def test_turns_are_taken_in_the_order_of_asking():
     for thread in threads:
         thread.join()
     assert order == list(range(5))
-    with turns:
-        assert turns._free == 0
+    assert turns._running == 0
+
+
+def test_turns_become_fewer_at_once_and_slowly_more():
+    clock = SetClock()
+    turns = Turns(3, clock)
+    with turns as at_once:
+        assert at_once == 3
+    for _ in range(3):  # all of those that ran together: they know no more than one of them
+        turns.fewer(3)
+    with turns as at_once:
+        assert at_once == 2
+    turns.fewer(2)
+    turns.fewer(1)
+    with turns as at_once:
+        assert at_once == 1
+    for seconds, expected in ((MORE_AFTER_S + 1, 2), (MORE_AFTER_S + 2, 2), (90, 3), (900, 3)):
+        clock.seconds = seconds
+        with turns as at_once:
+            assert at_once == expected

@@ -11,9 +11,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from trilens.clock import Clock
 from trilens.envelope import WireFormat
@@ -33,10 +34,12 @@ BODY_BYTES_MIN: Final = 256_000
 # bodies begin small, and double until one did not fit.
 BODY_BYTES_FIRST: Final = 5_000_000
 GROWTH_FIRST: Final = 2.0
-GROWTH_AFTER_SHRINKING: Final = 1.25
+GROWTH_AFTER_SHRINKING: Final = 1.05
 FRAMES_MAX: Final = 20_000
 BEGIN_PAUSE_S: Final = 0.4
 BEGIN_PAUSE_S_MAX: Final = 2.0
+# After loads were too many at once for the engine's memory one more is tried so much later.
+MORE_AFTER_S: Final = 30.0
 # A body of this share of the most there may be has left something to read.
 FULL_SHARE: Final = 0.5
 
@@ -117,9 +120,10 @@ class Lane:
         if self._is_full(size_bytes):
             self._next_begin_ns = 0
 
-    def shrink(self) -> None:
-        """The engine had no room for a body."""
-        self._body_bytes_max = max(self._body_bytes_max // 2, BODY_BYTES_MIN)
+    def shrink(self, size_bytes: int) -> None:
+        """The engine had no room for a body of this size, and nothing else was loaded beside."""
+        smaller = min(self._body_bytes_max, size_bytes // 2)
+        self._body_bytes_max = max(smaller, BODY_BYTES_MIN)
         self._growth = GROWTH_AFTER_SHRINKING
 
     def loaded(self, size_bytes: int, seconds: float) -> None:
@@ -134,22 +138,23 @@ class Lane:
 
 
 class Turns:
-    """So many at once, in the order in which they asked."""
+    """So many at once, in the order in which they asked; fewer for a while after fewer()."""
 
-    def __init__(self, at_once: int) -> None:
-        self._free = at_once
-        self._waiting: deque[threading.Event] = deque()
+    def __init__(self, at_once: int, clock: Clock) -> None:
+        self._most = self._at_once = at_once
+        self._running = 0
+        self._more_at_ns = 0
+        self._waiting: deque[Future[int]] = deque()
+        self._clock = clock
         self._lock = threading.Lock()
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> int:
+        """How many may run at once now: where it is 1 this one runs alone."""
+        mine: Future[int] = Future()
         with self._lock:
-            if self._free:
-                self._free -= 1
-                return self
-            mine = threading.Event()
             self._waiting.append(mine)
-        mine.wait()
-        return self
+            self._admit()
+        return mine.result()
 
     def __exit__(
         self,
@@ -158,7 +163,20 @@ class Turns:
         trace: TracebackType | None,
     ) -> None:
         with self._lock:
-            if self._waiting:
-                self._waiting.popleft().set()
-            else:
-                self._free += 1
+            self._running -= 1
+            self._admit()
+
+    def fewer(self, than: int) -> None:
+        """So many at once were too many; one more is tried after MORE_AFTER_S, and so on."""
+        with self._lock:
+            self._at_once = max(1, min(self._at_once, than - 1))
+            self._more_at_ns = self._clock.monotonic_ns() + int(MORE_AFTER_S * 1e9)
+
+    def _admit(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        if self._at_once < self._most and now_ns >= self._more_at_ns:
+            self._at_once += 1
+            self._more_at_ns = now_ns + int(MORE_AFTER_S * 1e9)
+        while self._waiting and self._running < self._at_once:
+            self._running += 1
+            self._waiting.popleft().set_result(self._at_once)

@@ -5,7 +5,8 @@
                     |                        v
                     |      remove the rows of the batch, then by what was said
                     |        busy           the same frames again, after a pause
-                    |        no memory      in two halves, and smaller bodies from now on
+                    |        no memory      the same frames again, beside fewer loads; if they were
+                    |                       alone in two halves, and smaller bodies from now on
                     |        undecodable    in two halves; a frame alone becomes a dead letter
                     |        no answer      again, then in two halves: a frame alone that the engine
                     |                       does not survive several times becomes one too
@@ -60,6 +61,15 @@ class Patience:
     alone: int
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Of a load, begun when so many might run `at_once`."""
+
+    error: Exception
+    at_once: int
+    body_bytes: int
+
+
 # Busy with these codes a body may be the reason itself: it kills the engine, or is too large.
 # Every attempt but the first begins with an engine that has just answered.
 BUSY_PATIENCE: Final = {0: Patience(few=1, alone=5), OUT_OF_MEMORY: Patience(few=0, alone=20)}
@@ -84,7 +94,7 @@ class Loader:
         self._measures = measures
         self._clock = clock
         self._log = log
-        self._turns = Turns(LOADS_AT_ONCE)
+        self._turns = Turns(LOADS_AT_ONCE, clock)
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
@@ -138,12 +148,12 @@ class Loader:
         if early_s:
             self._stopping.wait(min(early_s, WAIT_S))
         elif lane.stream.wait(lane.position, WAIT_S):
-            with self._turns:
+            with self._turns as at_once:
                 piece = lane.take()
                 if piece is None:
                     return
-                outcome = self._attempt(lane, piece)
-            self._load_all(lane, self._conclude(lane, piece, outcome))
+                failure = self._attempt(lane, piece, at_once)
+            self._load_all(lane, self._conclude(lane, piece, failure))
 
     def _recover(self, lane: Lane) -> None:
         doubtful = self._until_done(lane, lane.stream.in_doubt)
@@ -178,13 +188,14 @@ class Loader:
                 self._stopping.wait(min(PAUSE_S * 2**piece.failures, PAUSE_S_MAX))
             if self._stopping.is_set():
                 raise _Stopped
-            with self._turns:
-                outcome = self._attempt(lane, piece)
-            left += self._conclude(lane, piece, outcome)[::-1]
+            with self._turns as at_once:
+                failure = self._attempt(lane, piece, at_once)
+            left += self._conclude(lane, piece, failure)[::-1]
 
-    def _attempt(self, lane: Lane, piece: Piece) -> Exception | None:
+    def _attempt(self, lane: Lane, piece: Piece, at_once: int) -> Failure | None:
         """Load a piece; returns what stood against it."""
         started_ns = self._clock.monotonic_ns()
+        body_bytes = 0
         with span("load", format=lane.format, frames=len(piece.frames)) as loading:
             try:
                 body = body_of(piece.frames)
@@ -193,7 +204,7 @@ class Loader:
                 rows = lane.load.run(piece.number, body)
             except Exception as error:  # noqa: BLE001 - judged by _conclude
                 loading.fail(str(error)[:REASON_LENGTH])
-                return error
+                return Failure(error, at_once, body_bytes)
             loading.set(rows=rows)
         seconds = (self._clock.monotonic_ns() - started_ns) / 1e9
         lane.loaded(body_bytes, seconds)
@@ -204,32 +215,38 @@ class Loader:
         self._measures.observe("trilens_visible_seconds", name, seconds=max(0, visible_ns) / 1e9)
         return None
 
-    def _conclude(self, lane: Lane, piece: Piece, outcome: Exception | None) -> list[Piece]:
+    def _conclude(self, lane: Lane, piece: Piece, failure: Failure | None) -> list[Piece]:
         """Finish the batch, or return what has to be loaded instead."""
-        if outcome is None:
+        if failure is None:
             self._until_done(lane, partial(lane.stream.finish, piece.number))
             self._measures.count("trilens_load_batches_total", lane.format, "done")
             return []
-        self._until_done(lane, partial(lane.load.remove, piece.number, outcome))
-        code, is_alone = code_of(outcome), len(piece.frames) == 1
+        error = failure.error
+        self._until_done(lane, partial(lane.load.remove, piece.number, error))
+        code, is_alone = code_of(error), len(piece.frames) == 1
         facts = {"format": lane.format, "frames": len(piece.frames), "code": code}
-        self._log.warning("a load failed", extra=facts | {"reason": str(outcome)[:REASON_LENGTH]})
-        if code == OUT_OF_MEMORY:
-            lane.shrink()
-        patience = self._patience(lane, outcome)
+        facts |= {"bytes": failure.body_bytes, "at_once": failure.at_once}
+        self._log.warning("a load failed", extra=facts | {"reason": str(error)[:REASON_LENGTH]})
+        patience = self._patience(lane, failure)
         strikes = 0 if patience is None else piece.strikes + 1 if code == piece.code else 1
         is_over = patience and strikes > (patience.alone if is_alone else patience.few)
         if is_over and is_alone:
-            return self._bury(lane, piece, outcome)
+            return self._bury(lane, piece, error)
         self._measures.count("trilens_load_batches_total", lane.format, "retried")
         if is_over:
-            failures = 1 if isinstance(outcome, EngineBusy) else 0
+            failures = 1 if isinstance(error, EngineBusy) else 0
             return self._begin_anew(lane, replace(piece, failures=failures), piece.halves())
         piece = replace(piece, failures=piece.failures + 1, strikes=strikes, code=code)
         return self._begin_anew(lane, piece, [piece.frames])
 
-    def _patience(self, lane: Lane, error: Exception) -> Patience | None:
+    def _patience(self, lane: Lane, failure: Failure) -> Patience | None:
         """With the frames, for an error that may be their fault; None for one that is not."""
+        error = failure.error
+        if code_of(error) == OUT_OF_MEMORY:
+            if failure.at_once > 1:
+                self._turns.fewer(failure.at_once)
+                return None
+            lane.shrink(failure.body_bytes)
         if isinstance(error, EngineBusy):
             return BUSY_PATIENCE.get(error.code)
         if isinstance(error, Undecodable) or code_of(error) == REFUSED_BY_THROW_IF:
