@@ -12,17 +12,18 @@ from typing import Self
 
 import uvloop
 from starlette.applications import Starlette
+from xxhash import xxh3_64_intdigest
 
 from trilens.clock import SystemClock
 from trilens.envelope import Envelope, unpack
 from trilens.measures import Measures
-from trilens.receive import Limits
+from trilens.receive import KnownSeries, Limits, receivers
 from trilens.receive.admission import Admission
 from trilens.receive.listener import Intake, routes
 from trilens.receive.listener_grpc import GrpcListener
 from trilens.receive.listener_http import HttpListener
 from trilens.receive.otlp import SIGNALS
-from trilens.receive.prometheus_schema import V1
+from trilens.receive.prometheus_schema import V1, V1_KEPT
 
 MESSAGES = {name: signal.request for name, signal in SIGNALS.items()}
 MESSAGES["prometheus_write"] = V1["WriteRequest"]
@@ -45,16 +46,39 @@ class Kept:
         return future
 
     def messages(self, wire_format: str) -> list:
+        """What was sent: samples that are kept without their labels have them again."""
+        labels: dict[int, list] = {}
         return [
-            MESSAGES[e.format].FromString(unpack(e.encoding, e.payload))
+            _with_known(unpack(e.encoding, e.payload), labels)
+            if wire_format == "prometheus_write"
+            else MESSAGES[e.format].FromString(unpack(e.encoding, e.payload))
             for e in self.envelopes
             if e.format == wire_format
         ]
 
 
+def _with_known(payload: bytes, labels: dict[int, list]):
+    """One WriteRequest; `labels` are those of all series so far, by their id."""
+    message = V1["WriteRequest"].FromString(payload)
+    message.DiscardUnknownFields()
+    for series in message.timeseries:
+        kept = sorted((one for one in series.labels if one.value), key=lambda one: one.name)
+        whole = V1["TimeSeries"](labels=kept)
+        labels[xxh3_64_intdigest(whole.SerializeToString())] = list(whole.labels)
+    for group in V1_KEPT["WriteRequest"].FromString(payload).known:
+        for series_id, at_ms, value in zip(
+            group.series_ids, group.timestamps, group.values, strict=True
+        ):
+            sample = {"timestamp": at_ms, "value": value}
+            message.timeseries.add(labels=labels[series_id], samples=[sample])
+            assert group.metric in {one.value for one in labels[series_id]}
+    return message
+
+
 def an_intake(kept: Kept, *, limits: Limits | None = None, **admission: object) -> Intake:
     return Intake(
         kept,
+        receivers=receivers(KnownSeries()),
         limits=limits or Limits(),
         measures=Measures(),
         clock=SystemClock(),

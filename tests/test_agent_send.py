@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from trilens.agent.remote_write import Encoder, Family
 from trilens.agent.send import NotSent, Outbox, OutcomeUnknown, Parcel, Sender
-from trilens.agent.wire import varint
 from trilens.measures import Measures
+from trilens.protobuf_wire import varint
 from trilens.receive.prometheus_schema import V1
 from trilens.tracing import SELF_HEADER
 from watching import RecordingServer, until

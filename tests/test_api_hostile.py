@@ -17,11 +17,11 @@ from presenting import Api
 from querying import T0_MS, engine
 from receiving import Elsewhere
 from trilens.present.console_api import BASE, ENDPOINTS
-from trilens.receive import RECEIVERS
+from trilens.receive import KnownSeries, receivers
 
 MIB = 1 << 20
 SECONDS_MAX = 15.0
-RECEIVED = [path for receiver in RECEIVERS for path in receiver.paths]
+RECEIVED = [path for receiver in receivers(KnownSeries()) for path in receiver.paths]
 PATHS = [
     *((method, path) for path in RECEIVED for method in ("POST", "GET")),
     *((method, "/api/sql") for method in ("POST", "GET", "PUT")),

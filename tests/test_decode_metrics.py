@@ -14,7 +14,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
-from trilens.receive.prometheus_schema import V1
+from trilens.receive import KnownSeries
+from trilens.receive.prometheus_schema import V1, V1_KEPT
+from trilens.receive.prometheus_split import split
 from trilens.store import any_value
 from trilens.store.engine import EngineError
 from trilens.store.engine_embedded import EmbeddedEngine
@@ -64,7 +66,10 @@ class Loads:
     batch = 0
 
     def __call__(self, engine, name, *messages):
-        body = b"".join(delimited(message.SerializeToString()) for message in messages)
+        body = b"".join(
+            delimited(message if isinstance(message, bytes) else message.SerializeToString())
+            for message in messages
+        )
         used = name
         while True:
             Loads.batch += 1
@@ -90,8 +95,17 @@ class Loads:
 load = Loads()
 
 
-def write(engine, *messages):
-    return load(engine, "prometheus_write.sql", *messages)
+def write(engine, *messages, known=None):
+    """As the receiver keeps them, each after the one before. Returns how many samples were known."""
+    known = KnownSeries() if known is None else known
+    kept = []
+    for message in messages:
+        cut = split(message.SerializeToString(), known)
+        cut.learn()
+        kept.append(message.SerializeToString() if cut.message is None else cut.message)
+    load(engine, "prometheus_write.sql", *kept)
+    columns = [V1_KEPT["WriteRequest"].FromString(one).known for one in kept]
+    return sum(len(group.values) for groups in columns for group in groups)
 
 
 def delimited(body):
@@ -165,12 +179,16 @@ def expected_samples(engine, *messages):
 
 
 def check_twice(engine, message):
-    """New, then known: two ways through the decode, the same rows. Returns the decode files."""
-    used = []
+    """New, then known: two ways into the tables, the same rows. Returns how many were known then."""
+    known = KnownSeries()
+    counts = []
     for _ in range(2):
-        used.append(write(engine, message))
+        counts.append(write(engine, message, known=known))
         assert stored_samples(engine) == expected_samples(engine, message)
-    return used
+    assert counts[0] == 0
+    ids = f"SELECT uniqExact(series_id) FROM trilens.sample_rows WHERE _batch IN ({Loads.batch}"
+    assert engine.rows(f"{ids})").rows == engine.rows(f"{ids}, {Loads.batch - 1})").rows
+    return counts[1]
 
 
 class TestPrometheusWrite:
@@ -179,18 +197,18 @@ class TestPrometheusWrite:
             series(__name__="floats", n=str(n), samples=[(bits, NOW_MS + n)])
             for n, bits in enumerate(BITS)
         ]
-        assert check_twice(engine, request(*sent)) == ["prometheus_write.sql"] * 2
+        assert check_twice(engine, request(*sent)) == len(BITS)
 
     def test_new_series_and_several_samples(self, engine):
         sent = series(
             __name__="several", a="1", samples=[(bits, NOW_MS + n) for n, bits in enumerate(BITS)]
         )
-        assert check_twice(engine, request(sent)) == ["prometheus_write.sql"] * 2
+        assert check_twice(engine, request(sent)) == 0
 
     def test_start_timestamps(self, engine):
         sent = series(__name__="started", samples=[(bits_of(1.5), NOW_MS, NOW_MS - 9)])
         zero = series(__name__="started", a="0", samples=[(0, NOW_MS, NOW_MS - 9)])
-        assert check_twice(engine, request(sent, zero)) == ["prometheus_write.sql"] * 2
+        assert check_twice(engine, request(sent, zero)) == 0
 
     @pytest.mark.parametrize("time_ms", [0, 5, -1, -(2**63), 2**63 - 1, 9_223_372_036_854])
     def test_wild_times(self, engine, time_ms):
@@ -249,29 +267,13 @@ class TestPrometheusWrite:
             }
         assert len(ids) == 1
 
-    def test_both_files_give_a_series_the_same_identity(self, engine):
-        message = request(
-            series(__name__="both", a="1", long="v" * 300, samples=[(bits_of(1.0), NOW_MS)]),
-            series(__name__="both", b="ü", samples=[(bits_of(1.0), NOW_MS)]),
-        )
-        found = []
-        for name in ("prometheus_write.sql", "prometheus_write_any.sql"):
-            load(engine, name, message)
-            found.append(
-                engine.rows(
-                    "SELECT toString(series_id) FROM trilens.sample_rows "
-                    f"WHERE _batch = {Loads.batch} ORDER BY series_id"
-                ).rows
-            )
-        assert found[0] == found[1]
-        assert len(found[0]) == 2
-
     def test_what_only_looks_like_a_sample(self, engine):
         disguise = "\x12\x10\x09abcdefgh\x10€\x80a"
         assert len(disguise.encode()) == 18
         head = series(__name__="disguise", z="", samples=[(bits_of(1.0), NOW_MS)])
-        write(engine, request(head))
-        write(engine, request(series(__name__="disguise", z=disguise)))
+        known = KnownSeries()
+        write(engine, request(head), known=known)
+        assert write(engine, request(series(__name__="disguise", z=disguise)), known=known) == 0
         assert stored_samples(engine) == []
         check_twice(engine, request(series(__name__="disguise", z=disguise, samples=[(0, NOW_MS)])))
 
@@ -287,17 +289,19 @@ class TestPrometheusWrite:
 
     def test_a_load_without_new_series_writes_none(self, engine):
         message = request(series(__name__="known", samples=[(bits_of(1.0), NOW_MS)]))
-        write(engine, message)
-        write(engine, message)
+        known = KnownSeries()
+        written = [write(engine, message, known=known) for _ in range(2)]
+        assert written == [0, 1]
         found = f"SELECT count() FROM trilens.series_rows WHERE _batch = {Loads.batch}"
         assert engine.rows(found).rows == [(0,)]
 
-    def test_an_emptied_memory_costs_nothing_but_work(self, engine):
-        message = request(series(__name__="emptied", samples=[(bits_of(1.0), NOW_MS)]))
-        write(engine, message)
-        engine.command("TRUNCATE TABLE trilens.series_known")
-        check_twice(engine, message)
-        found = "SELECT count() FROM trilens.series WHERE metric = 'emptied'"
+    def test_what_is_forgotten_costs_nothing_but_work(self, engine):
+        message = request(series(__name__="forgotten", samples=[(bits_of(1.0), NOW_MS)]))
+        known = KnownSeries()
+        write(engine, message, known=known)
+        known.forget()
+        assert write(engine, message, known=known) == 0
+        found = "SELECT count() FROM trilens.series WHERE metric = 'forgotten'"
         assert engine.rows(found).rows == [(1,)]
 
     def test_series_times_and_identity_columns(self, engine):
@@ -306,8 +310,9 @@ class TestPrometheusWrite:
             "__name__": "seen", "cluster": "c", "container": "k", "job": "j", "namespace": "n",
             "node": "o", "pod": "p", "workload": "w",
         }  # fmt: skip
+        known = KnownSeries()
         for time_ms in (NOW_MS, NOW_MS + day):
-            write(engine, request(series(*labels.items(), samples=[(0, time_ms)])))
+            write(engine, request(series(*labels.items(), samples=[(0, time_ms)])), known=known)
         columns = "cluster, node, namespace, workload, pod, container, service, source"
         (row,) = engine.rows(
             "SELECT toUnixTimestamp64Milli(first_seen), toUnixTimestamp64Milli(last_seen), "

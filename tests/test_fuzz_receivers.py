@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from receiving import MESSAGES
 from trilens.envelope import unpack
 from trilens.errors import Refused
-from trilens.receive import RECEIVERS, Limits
+from trilens.receive import KnownSeries, Limits, receivers
 from trilens.receive.exchange import Request
 from trilens.receive.prometheus_schema import V2
 
+RECEIVERS = receivers(KnownSeries())
 LIMITS = Limits(message_size_bytes_max=1 << 20, json_size_bytes_max=1 << 20)
 SECONDS_MAX = 2.0
 TARGETS = [

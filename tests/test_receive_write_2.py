@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from receiving import MESSAGES
 from trilens.envelope import unpack
 from trilens.errors import Refused
-from trilens.receive import Limits, prometheus_write
+from trilens.receive import KnownSeries, Limits, prometheus_write
 from trilens.receive.exchange import Request
 from trilens.receive.prometheus_schema import V1, V2
 
@@ -90,7 +90,7 @@ def test_what_is_kept_and_what_is_said(series: list[dict]) -> None:
     request = V2["Request"](symbols=SYMBOLS, timeseries=series)
     body = bytes(cramjam.snappy.compress_raw(request.SerializeToString()))
     accepted = prometheus_write.accept(
-        Request("prometheus_write", CONTENT_TYPE, "snappy", body), Limits(), 1
+        Request("prometheus_write", CONTENT_TYPE, "snappy", body), Limits(), 1, known=KnownSeries()
     )
     expected = [made for one in request.timeseries if (made := plain_series(one)) is not None]
     kept = [MESSAGES["prometheus_write"].FromString(unpack(e.encoding, e.payload))
@@ -120,7 +120,7 @@ def test_a_symbol_table_must_begin_with_the_empty_text(symbols: list[str]) -> No
         "prometheus_write", CONTENT_TYPE, "snappy", bytes(cramjam.snappy.compress_raw(body))
     )
     try:
-        accepted = prometheus_write.accept(request, Limits(), 1)
+        accepted = prometheus_write.accept(request, Limits(), 1, known=KnownSeries())
     except Refused as refused:
         assert (refused.code, symbols[:1] != [""]) == ("malformed", True)
     else:

@@ -22,7 +22,8 @@ class Envelope:
 
     `payload` is byte for byte what the sender sent, still compressed as `encoding` says:
     snappy is the raw block format, lz4 a block with its size in front (ours, for bodies that
-    came uncompressed). Decompressed it is one protobuf message of `format`.
+    came uncompressed). Decompressed it is one protobuf message of `format`. Requests of remote
+    write, of which most has been kept before, are re-framed by their receiver.
     """
 
     format: WireFormat

@@ -33,7 +33,7 @@ from trilens.present.routes import routes as present_routes
 from trilens.present.threads import Threads
 from trilens.query.ask import AskLimits
 from trilens.query.raw_sql import SqlLimits
-from trilens.receive import RECEIVERS, Limits
+from trilens.receive import KnownSeries, Limits, receivers
 from trilens.receive.admission import Admission
 from trilens.receive.listener import Intake
 from trilens.receive.listener import routes as receive_routes
@@ -57,7 +57,6 @@ SERVER_MEMORY_BYTES: Final = 384 << 20
 IN_FLIGHT_BYTES_MAX: Final = 192 << 20
 STOP_GRACE_S: Final = 5.0
 SCHEMA_PAUSE_S: Final = 1.0
-RECEIVER_PATHS: Final = frozenset(path for receiver in RECEIVERS for path in receiver.paths)
 
 log = logging.getLogger("trilens.server")
 
@@ -107,6 +106,7 @@ class Server:
         )
         self._intake = Intake(
             self._spool.append,
+            receivers=receivers(KnownSeries(lost=self._lost_writes)),
             limits=Limits(message_size_bytes_max=int(settings.message_bytes_max)),
             measures=self.measures,
             clock=self._clock,
@@ -151,6 +151,12 @@ class Server:
             else f"http://{host}:{self._http.port}"
         )
 
+    def _lost_writes(self) -> float:
+        """Frames of remote write that were acknowledged and do not reach the tables."""
+        return self.measures.value(
+            "trilens_spool_damaged_files_total", "prometheus_write"
+        ) + self.measures.value("trilens_load_batches_total", "prometheus_write", "isolated")
+
     def _app(self) -> App:
         routes = [
             *receive_routes(self._intake),
@@ -166,7 +172,8 @@ class Server:
         app: App = TracedRequests(Starlette(routes=routes))
         if self.settings.token is None:
             return app
-        return Guarded(app, token=self.settings.token, open_paths=RECEIVER_PATHS)
+        paths = frozenset(path for one in self._intake.receivers for path in one.paths)
+        return Guarded(app, token=self.settings.token, open_paths=paths)
 
     def _other_listeners(self) -> dict[str, HttpListener | GrpcListener]:
         listeners: dict[str, HttpListener | GrpcListener] = {}

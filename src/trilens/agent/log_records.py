@@ -16,7 +16,7 @@ from typing import Final
 import zstandard
 
 from trilens.agent.log_files import LINE_BYTES_MAX, Lines, LogFile, whole_characters
-from trilens.agent.wire import (
+from trilens.protobuf_wire import (
     BYTES,
     FIXED64,
     VARINT,

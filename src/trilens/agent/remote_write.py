@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 import cramjam
 
-from trilens.agent.wire import block, double, number, text, varint
+from trilens.protobuf_wire import block, double, number, text, varint
 
 Kind = Literal["counter", "gauge", "histogram", "unknown"]
 Labels = tuple[tuple[str, str], ...]

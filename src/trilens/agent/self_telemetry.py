@@ -30,10 +30,10 @@ from trilens.agent.log_records import (
 )
 from trilens.agent.remote_write import Encoder, Family
 from trilens.agent.send import Outbox, Parcel
-from trilens.agent.wire import FIXED64, block, fixed64, number, tag, text
 from trilens.clock import Clock
 from trilens.log_lines import given_fields
 from trilens.measures import Measures
+from trilens.protobuf_wire import FIXED64, block, fixed64, number, tag, text
 from trilens.tracing import SPANS, Kind, Span, current, is_quiet
 
 SERVICE: Final = "trilens"

@@ -6,6 +6,7 @@ unpacked piece by piece, a snappy block says its size in front and is believed o
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from typing import Final
 
@@ -21,6 +22,7 @@ ZSTD_WINDOW_BYTES_MAX: Final = 32 << 20
 # One zstd block of 4 bytes can stand for 128 KiB, so a piece can yield 32 MiB at most.
 ZSTD_PIECE_BYTES: Final = 1024
 PACK_FROM_BYTES: Final = 4096
+COMPRESSION_RATIO_FEARED: Final = 64
 _GZIP_WINDOW, _ZLIB_WINDOW = 31, 15
 
 
@@ -46,6 +48,16 @@ def unpacked(encoding: str, body: bytes, *, size_bytes_max: int) -> bytes:
             raise Refused("malformed", "bytes after the end of the deflate stream")
         return message
     raise Refused("unsupported_media_type", f"content encoding {encoding!r} is not read here")
+
+
+def expected_bytes(encoding: str, body: bytes) -> int:
+    """About how large the message inside may be."""
+    if encoding in ("", "identity"):
+        return len(body)
+    if encoding == "snappy":
+        with contextlib.suppress(cramjam.DecompressionError):
+            return int(cramjam.snappy.decompress_raw_len(body))
+    return len(body) * COMPRESSION_RATIO_FEARED
 
 
 def packed(message: bytes) -> tuple[Encoding, bytes]:

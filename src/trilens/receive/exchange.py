@@ -63,10 +63,14 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What to keep, and what to say once it is on disk. No envelope: there was no record."""
+    """What to keep, and what to say once it is on disk. No envelope: there was no record.
+
+    `on_kept` is called when it is: what a receiver may rely on from then on.
+    """
 
     envelopes: tuple[Envelope, ...]
     reply: Reply
+    on_kept: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,7 @@ class Receiver:
     """One protocol: where it listens and its pure functions.
 
     `accept` raises only `Refused`, and `refuse` puts such a refusal in the protocol's own form.
+    A message of up to `inline_bytes_max` is accepted within about 2 ms.
     """
 
     name: str
@@ -81,6 +86,7 @@ class Receiver:
     paths: dict[str, WireFormat]
     accept: Callable[[Request, Limits, int], Accepted]
     refuse: Callable[[Request, Refused], Reply]
+    inline_bytes_max: int
 
 
 def media_type(content_type: str) -> tuple[str, dict[str, str]]:

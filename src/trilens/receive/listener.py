@@ -5,15 +5,16 @@ appended to the spool, and answered only after the spool has synced it. Whatever
 way is answered in the protocol's own form and counted by its code.
 
 `listener_http` and `listener_grpc` hold the servers. All of it runs on one event loop; what is
-likely to be more than INLINE_BYTES to check goes to one of WORKERS threads, so that others are
-still read. (Handing over costs 0.3 ms, a third of what a plain body of 100 KB costs in all.)
+likely to be more than a receiver's `inline_bytes_max` goes to one of WORKERS threads, so that
+others are still read. (Handing over costs 0.3 ms, a third of what a plain body of 100 KB costs in
+all.)
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
@@ -24,12 +25,10 @@ from trilens.envelope import Envelope, WireFormat
 from trilens.errors import Refused
 from trilens.http_body import Receive, read_body
 from trilens.measures import Measures
-from trilens.receive import RECEIVERS
 from trilens.receive.admission import Admission
+from trilens.receive.bodies import expected_bytes
 from trilens.receive.exchange import HTTP_STATUS, Accepted, Limits, Receiver, Reply, Request
 
-INLINE_BYTES: Final = 256 * 1024
-COMPRESSION_RATIO_FEARED: Final = 64
 WORKERS: Final = 2  # each may hold one message of the largest size, parsed piece by piece
 
 Append = Callable[[Envelope], "Future[None]"]
@@ -46,6 +45,7 @@ class Intake:
         self,
         append: Append,
         *,
+        receivers: Sequence[Receiver],
         limits: Limits,
         measures: Measures,
         clock: Clock,
@@ -56,6 +56,7 @@ class Intake:
         It is called on the event loop, so it must not wait for the disk. It may raise Refused
         (spool_full), at once or through the future.
         """
+        self.receivers = receivers
         self.limits = limits
         self.admission = admission
         self._append = append
@@ -69,6 +70,8 @@ class Intake:
         accepted = await self._accept(receiver, request)
         for envelope in accepted.envelopes:
             await self._keep(envelope)
+        if accepted.on_kept is not None:
+            accepted.on_kept()
         self._measures.count("trilens_receive_accepted_total", request.format, transport)
         self._measures.count(
             "trilens_receive_bytes_total", request.format, transport, by=len(request.body)
@@ -79,10 +82,8 @@ class Intake:
 
     async def _accept(self, receiver: Receiver, request: Request) -> Accepted:
         arguments = (request, self.limits, self._clock.now_ns())
-        size_bytes = len(request.body)
-        if request.content_encoding not in ("", "identity"):
-            size_bytes *= COMPRESSION_RATIO_FEARED
-        if size_bytes <= INLINE_BYTES:
+        size_bytes = expected_bytes(request.content_encoding, request.body)
+        if size_bytes <= receiver.inline_bytes_max:
             return receiver.accept(*arguments)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._workers, receiver.accept, *arguments)
@@ -115,7 +116,7 @@ def routes(intake: Intake, *names: str) -> list[Route]:
     """
     return [
         Route(path, _Endpoint(intake, receiver, wire_format), methods=["POST"])
-        for receiver in RECEIVERS
+        for receiver in intake.receivers
         if not names or receiver.name in names
         for path, wire_format in receiver.paths.items()
     ]

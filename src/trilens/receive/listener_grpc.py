@@ -19,7 +19,7 @@ import grpc
 from grpc import aio
 
 from trilens.errors import Refused
-from trilens.receive import RECEIVERS, otlp
+from trilens.receive import OTLP, otlp
 from trilens.receive.exchange import Request
 from trilens.receive.google_status import CODES, status
 from trilens.receive.listener import Intake
@@ -33,7 +33,6 @@ CONNECTIONS_MAX: Final = 1024
 HANDSHAKE_GRACE_MS: Final = 10_000
 CONNECTION_IDLE_MS_MAX: Final = 600_000
 _STATUS_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
-_RECEIVER: Final = next(r for r in RECEIVERS if r.name == "otlp")
 
 
 class GrpcListener:
@@ -161,7 +160,7 @@ class _Export:
                 raise Refused("malformed", "the call ended without a message")
             ticket.hold(len(message))
             request = Request(self._format, otlp.GRPC, _encoding(message), message)
-            await self._intake.take(_RECEIVER, request, transport="grpc")
+            await self._intake.take(OTLP, request, transport="grpc")
             return b""
 
 

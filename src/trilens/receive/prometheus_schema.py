@@ -34,26 +34,46 @@ _HISTOGRAM: Final = {
 }
 _SAMPLE: Final = ("1 double value", "2 int64 timestamp", "3 int64 start_timestamp")
 
-V1: Final = message_classes(
-    "trilens.remote_write_1",
+_V1: Final = {
+    **_HISTOGRAM,
+    "Sample": _SAMPLE,
+    "Label": ("1 string name", "2 string value"),
+    "Exemplar": ("1 Label[] labels", "2 double value", "3 int64 timestamp"),
+    "TimeSeries": (
+        "1 Label[] labels",
+        "2 Sample[] samples",
+        "3 Exemplar[] exemplars",
+        "4 Histogram[] histograms",
+    ),
+    "MetricMetadata": (
+        "1 int32 type",
+        "2 string metric_family_name",
+        "4 string help",
+        "5 string unit",
+    ),
+    "WriteRequest": ("1 TimeSeries[] timeseries", "3 MetricMetadata[] metadata"),
+}
+V1: Final = message_classes("trilens.remote_write_1", _V1)
+
+# The same bytes with series and metadata left as bytes; and field 16, which is ours: how samples
+# of known series are kept (prometheus_split.py), not what a sender may send.
+V1_SLICES: Final = message_classes(
+    "trilens.remote_write_1_slices",
+    {"WriteRequest": ("1 bytes[] timeseries", "3 bytes[] metadata", "16 bytes[] known")},
+)
+
+# As V1, and with samples of known series: what the store reads.
+V1_KEPT: Final = message_classes(
+    "trilens.remote_write_1_kept",
     {
-        **_HISTOGRAM,
-        "Sample": _SAMPLE,
-        "Label": ("1 string name", "2 string value"),
-        "Exemplar": ("1 Label[] labels", "2 double value", "3 int64 timestamp"),
-        "TimeSeries": (
-            "1 Label[] labels",
-            "2 Sample[] samples",
-            "3 Exemplar[] exemplars",
-            "4 Histogram[] histograms",
+        **_V1,
+        "KnownSamples": (
+            "1 string metric",
+            "2 fixed64[] series_ids",
+            "3 sfixed64[] timestamps",
+            "4 double[] values",
         ),
-        "MetricMetadata": (
-            "1 int32 type",
-            "2 string metric_family_name",
-            "4 string help",
-            "5 string unit",
-        ),
-        "WriteRequest": ("1 TimeSeries[] timeseries", "3 MetricMetadata[] metadata"),
+        "WriteRequest": (*_V1["WriteRequest"], "16 KnownSamples[] known"),
     },
 )
 

@@ -4,7 +4,8 @@ Accepted    POST of a snappy block (not the framed format) around a prometheus.W
             series, exemplars, native histograms and metadata. The content type chooses between
             1.0 and 2.0 (prometheus_write_2.py), as 2.0 demands; the version header is not needed.
             Like Prometheus, a sender that names no content type or encoding is taken at 1.0
-Kept        byte for byte, still in snappy
+Kept        byte for byte, still in snappy, until a series comes again: then its samples are kept
+            beside its id, without the labels (prometheus_split.py)
 Answered    204. A request without series and metadata is a success and leaves nothing
 Refused     text: 400 and 413 are final, 415 for another message or encoding; 503 with Retry-After
             to be sent again (never 429, which senders do not repeat by default)
@@ -18,7 +19,7 @@ from typing import Final
 from trilens.envelope import Envelope
 from trilens.errors import Refused
 from trilens.receive import prometheus_write_2
-from trilens.receive.bodies import unpacked
+from trilens.receive.bodies import packed, unpacked
 from trilens.receive.exchange import (
     HTTP_STATUS,
     Accepted,
@@ -28,14 +29,16 @@ from trilens.receive.exchange import (
     media_type,
     retry_after,
 )
-from trilens.receive.prometheus_schema import V1
-from trilens.receive.protobuf_check import checked
+from trilens.receive.known_series import KnownSeries
+from trilens.receive.prometheus_split import split
 
 MESSAGE: Final = "prometheus.WriteRequest"
 _MEDIA: Final = "application/x-protobuf"
 
 
-def accept(request: Request, limits: Limits, received_at_ns: int) -> Accepted:
+def accept(
+    request: Request, limits: Limits, received_at_ns: int, *, known: KnownSeries
+) -> Accepted:
     """One write request of either version. Raises Refused, nothing else."""
     media, parameters = media_type(request.content_type or _MEDIA)
     name = parameters.get("proto", MESSAGE)
@@ -52,12 +55,17 @@ def accept(request: Request, limits: Limits, received_at_ns: int) -> Accepted:
         )
     message = unpacked("snappy", request.body, size_bytes_max=limits.message_size_bytes_max)
     if name == prometheus_write_2.MESSAGE:
-        return prometheus_write_2.accept_message(message, received_at_ns)
-    parsed = checked(V1["WriteRequest"], message)
-    if parsed is not None and not (parsed.timeseries or parsed.metadata):  # type: ignore[attr-defined]
-        return Accepted((), Reply(204))
-    envelope = Envelope("prometheus_write", received_at_ns, "snappy", request.body)
-    return Accepted((envelope,), Reply(204))
+        message, reply = prometheus_write_2.reframed(message)
+        encoding, payload = packed(message)
+    else:
+        reply, encoding, payload = Reply(204), "snappy", request.body
+    if not message:
+        return Accepted((), reply)
+    cut = split(message, known)
+    if cut.message is not None:
+        encoding, payload = "identity", cut.message
+    envelope = Envelope("prometheus_write", received_at_ns, encoding, payload)
+    return Accepted((envelope,), reply, on_kept=cut.learn)
 
 
 def refuse(request: Request, refused: Refused) -> Reply:

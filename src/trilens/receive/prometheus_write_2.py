@@ -17,10 +17,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from trilens.envelope import Envelope
 from trilens.errors import Refused
-from trilens.receive.bodies import packed
-from trilens.receive.exchange import Accepted, Reply
+from trilens.protobuf_wire import varint
+from trilens.receive.exchange import Reply
 from trilens.receive.prometheus_schema import V1, V2, V2_SLICES
 from trilens.receive.protobuf_check import checked
 
@@ -30,18 +29,16 @@ _REFS: Final = V2_SLICES["LabelsRefs"]
 _HEADER: Final = "x-prometheus-remote-write-{}-written"
 
 
-def accept_message(message: bytes, received_at_ns: int) -> Accepted:
-    """One request out of its snappy block. Raises Refused for what is wrong as a whole."""
+def reframed(message: bytes) -> tuple[bytes, Reply]:
+    """A request as one of 1.0, and the answer. Raises Refused for what is wrong as a whole."""
     checked(V2["Request"], message)
     request: Any = V2_SLICES["Request"].FromString(message)
     if not request.timeseries:
-        return Accepted((), Reply(204, written(0, 0, 0)))
+        return b"", Reply(204, written(0, 0, 0))
     reframing = _Reframing(list(request.symbols))
     for series in request.timeseries:
         reframing.add(series)
-    body = reframing.body()
-    envelopes = (Envelope("prometheus_write", received_at_ns, *packed(body)),) if body else ()
-    return Accepted(envelopes, reframing.reply())
+    return reframing.body(), reframing.reply()
 
 
 def written(samples: int, histograms: int, exemplars: int) -> tuple[tuple[str, str], ...]:
@@ -128,7 +125,7 @@ class _Reframing:
         body = self._label_fields(refs) + data[sample:rest]
         if rest < size_bytes:
             self._note_metadata(refs, data[rest + 2 :])
-        self.parts += (b"\x0a", _varint(len(body)), body)
+        self.parts += (b"\x0a", varint(len(body)), body)
         self.samples += 1
         return True
 
@@ -217,23 +214,8 @@ def _started(data: bytes, tag: bytes, message_class: Any, started_at_ms: int) ->
     """A sample or histogram with the start of its series, unless it has one of its own."""
     if message_class.FromString(data).start_timestamp:
         return data
-    return data + tag + _varint(started_at_ms)
-
-
-_SMALL: Final = [bytes([n]) for n in range(128)]
-
-
-def _varint(number: int) -> bytes:
-    if 0 <= number < 128:
-        return _SMALL[number]
-    number &= (1 << 64) - 1  # a negative int64 takes ten bytes
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
+    return data + tag + varint(started_at_ms)
 
 
 def _field(tag: bytes, content: bytes) -> bytes:
-    return tag + _varint(len(content)) + content
+    return tag + varint(len(content)) + content

@@ -38,6 +38,18 @@ def checked(message_class: type[M], data: bytes) -> M | None:
     return None
 
 
+def runs(data: bytes) -> Iterator[bytes]:
+    """A message as messages of the same type of PIECE_BYTES, and larger fields alone.
+
+    Raises Refused as checked() does, for framing only.
+    """
+    if len(data) <= PIECE_BYTES:
+        yield data
+        return
+    for start, end in _Walk(data).runs(0, len(data)):
+        yield data[start:end]
+
+
 def _parsed(message_class: type[M], data: bytes) -> M:
     try:
         return message_class.FromString(data)
@@ -55,21 +67,25 @@ class _Walk:
         """Check the message in data[start:end], run by run."""
         if depth > DEPTH_MAX:
             raise Refused("malformed", f"nested deeper than {DEPTH_MAX} messages")
+        for run_start, run_end in self.runs(start, end):
+            if run_end - run_start > PIECE_BYTES:
+                self._check_large(message_class, run_start, run_end, depth)
+            else:
+                _parsed(message_class, self.data[run_start:run_end])
+
+    def runs(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """data[start:end] cut between fields: into runs of PIECE_BYTES, and larger fields alone."""
         position = run_start = start
         for after in self._field_ends(start, end):
-            if after - position > PIECE_BYTES:
-                self._check_run(message_class, run_start, position)
-                self._check_large(message_class, position, after, depth)
-                run_start = after
-            elif after - run_start > PIECE_BYTES:
-                self._check_run(message_class, run_start, position)
+            if after - run_start > PIECE_BYTES and position > run_start:
+                yield run_start, position
                 run_start = position
+            if after - position > PIECE_BYTES:
+                yield position, after
+                run_start = after
             position = after
-        self._check_run(message_class, run_start, end)
-
-    def _check_run(self, message_class: Any, start: int, end: int) -> None:
-        if end > start:
-            _parsed(message_class, self.data[start:end])
+        if end > run_start:
+            yield run_start, end
 
     def _check_large(self, message_class: Any, start: int, after: int, depth: int) -> None:
         """One field longer than a piece: a message is walked, text and bytes are parsed whole."""
@@ -82,7 +98,7 @@ class _Walk:
         elif field is not None and field.is_repeated and field.type not in _TEXT:
             raise Refused("too_large", f"{field.name} is a list of more than {PIECE_BYTES} bytes")
         else:
-            self._check_run(message_class, start, after)
+            _parsed(message_class, self.data[start:after])
 
     def _field_ends(self, start: int, end: int) -> Iterator[int]:
         """The position after each field. Runs once per field, so the usual ones are inline."""

@@ -10,6 +10,8 @@ from google.protobuf.message import Message
 _Field = descriptor_pb2.FieldDescriptorProto
 _SCALARS = {
     "double": _Field.TYPE_DOUBLE,
+    "fixed64": _Field.TYPE_FIXED64,
+    "sfixed64": _Field.TYPE_SFIXED64,
     "int64": _Field.TYPE_INT64,
     "uint64": _Field.TYPE_UINT64,
     "int32": _Field.TYPE_INT32,

@@ -15,6 +15,7 @@ from typing import Final
 
 from trilens.envelope import WireFormat, unpack
 from trilens.errors import Broken
+from trilens.protobuf_wire import varint
 from trilens.spool import Frame
 from trilens.store.any_value import FALLBACK, decode_sql
 from trilens.store.engine_answer import Undecodable
@@ -85,14 +86,6 @@ def body_of(frames: Sequence[Frame]) -> list[bytes]:
     if held:
         pieces.append(b"".join(held))
     return pieces
-
-
-def varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*out, number])
 
 
 def _files(wire_format: WireFormat) -> Iterator[tuple[str, str]]:

@@ -1,44 +1,80 @@
--- Prometheus remote write 1.0: prometheus.WriteRequest.
+-- Prometheus remote write 1.0: prometheus.WriteRequest, with samples of known series as the server
+-- keeps them (receive/prometheus_split.py).
 -- reads     length-delimited requests; {batch:UInt64} is the number of the load
--- writes    through trilens.time_series_sent: sample_rows, series_rows; metadata_rows; and, in
---           memory, series_known
--- one row   one sample, one new series, one metadata entry
--- fallback: prometheus_write_any.sql
-INSERT INTO trilens.time_series_sent
-    (message, metric, series_id, timestamp, value, families, _batch)
-WITH
-    -- A TimeSeries with one sample ends with it: 12 10 09 <the 8 bytes of the value> 10 <a varint
-    -- of 6 bytes: milliseconds from 1971 to 2109>; a value of 0 is left out: 12 07 10 <varint>.
-    reinterpretAsUInt64(substring(sent, -8)) AS tail,
-    bitAnd(tail, 0x808080808080FF00) = 0x0080808080801000 AS has_time,
-    substring(sent, -18, 3) = '\x12\x10\x09' AS has_value,
-    substring(sent, -9, 2) = '\x12\x07' AS has_zero,
-    if(has_value, reinterpretAsFloat64(substring(sent, -15, 8)), 0.) AS value,
-    trilens_varint_6(bitShiftRight(tail, 16)) AS time_ms,
-    -- Other bytes may look so by chance. What proves them is that all before them is known: it
-    -- has been decoded as the labels of a series, the name first and shorter than 116 bytes.
-    cityHash64(substring(sent, 1, length(sent) - if(has_value, 18, 9))) AS id,
-    has_time AND (has_value OR has_zero)
-        AND bitXor(id, intHash64(intDiv(time_ms, 86400000))) IN trilens.series_known AS is_known
-SELECT
-    if(is_known, '', sent),
-    if(is_known, substring(sent, 15, reinterpretAsUInt8(substring(sent, 14, 1))), ''),
-    id,
-    fromUnixTimestamp64Milli(toInt64(time_ms), 'UTC'),
-    value,
-    families,
-    {batch:UInt64}
-FROM input('timeseries Array(String), metadata Array(Tuple(
-    type Int32, metric_family_name String, help String, unit String))')
--- Unaligned: the shorter array is filled up, so all metadata of a request is in its first row.
-ARRAY JOIN timeseries AS sent, [metadata] AS families
+-- writes    through trilens.write_requests and trilens.time_series: sample_rows, series_rows,
+--           exemplar_rows, histogram_rows; metadata_rows
+-- one row   one sample, histogram, exemplar, metadata entry; one series for each time it is sent
+INSERT INTO trilens.write_requests (known, timeseries, metadata, _batch)
+SELECT known, timeseries, metadata, {batch:UInt64}
+FROM input('
+    known Array(Tuple(
+        metric LowCardinality(String),
+        series_ids Array(UInt64),
+        timestamps Array(Int64),
+        values Array(Float64))),
+    timeseries Array(Tuple(
+        labels Array(Tuple(name String, value String)),
+        samples Array(Tuple(value Float64, timestamp Int64, start_timestamp Int64)),
+        exemplars Array(Tuple(
+            labels Array(Tuple(name String, value String)),
+            value Float64,
+            timestamp Int64)),
+        histograms Array(Tuple(
+            count Enum8(\'none\' = 0, \'count_int\' = 1, \'count_float\' = 2),
+            count_int UInt64,
+            count_float Float64,
+            sum Float64,
+            schema Int32,
+            zero_threshold Float64,
+            zero_count_int UInt64,
+            zero_count_float Float64,
+            negative_spans Array(Tuple(offset Int32, length UInt32)),
+            negative_deltas Array(Int64),
+            negative_counts Array(Float64),
+            positive_spans Array(Tuple(offset Int32, length UInt32)),
+            positive_deltas Array(Int64),
+            positive_counts Array(Float64),
+            reset_hint Int32,
+            timestamp Int64,
+            custom_values Array(Float64),
+            start_timestamp Int64)))),
+    metadata Array(Tuple(type Int32, metric_family_name String, help String, unit String))')
 SETTINGS
-    enable_unaligned_array_join = 1,
     compile_expressions = 0,
     input_format_max_block_size_bytes = 1000000,
+    input_format_protobuf_oneof_presence = 1,
     format_schema_source = 'string',
     format_schema_message_name = 'WriteRequest',
     format_schema = 'syntax = "proto3";
+message Label { string name = 1; string value = 2; }
+message Sample { double value = 1; int64 timestamp = 2; int64 start_timestamp = 3; }
+message Exemplar { repeated Label labels = 1; double value = 2; int64 timestamp = 3; }
+message BucketSpan { sint32 offset = 1; uint32 length = 2; }
+message Histogram
+{
+    oneof count { uint64 count_int = 1; double count_float = 2; }
+    double sum = 3;
+    sint32 schema = 4;
+    double zero_threshold = 5;
+    oneof zero_count { uint64 zero_count_int = 6; double zero_count_float = 7; }
+    repeated BucketSpan negative_spans = 8;
+    repeated sint64 negative_deltas = 9;
+    repeated double negative_counts = 10;
+    repeated BucketSpan positive_spans = 11;
+    repeated sint64 positive_deltas = 12;
+    repeated double positive_counts = 13;
+    int32 reset_hint = 14;
+    int64 timestamp = 15;
+    repeated double custom_values = 16;
+    int64 start_timestamp = 17;
+}
+message TimeSeries
+{
+    repeated Label labels = 1;
+    repeated Sample samples = 2;
+    repeated Exemplar exemplars = 3;
+    repeated Histogram histograms = 4;
+}
 message MetricMetadata
 {
     int32 type = 1;
@@ -46,17 +82,18 @@ message MetricMetadata
     string help = 4;
     string unit = 5;
 }
-message WriteRequest { repeated bytes timeseries = 1; repeated MetricMetadata metadata = 3; }'
+message KnownSamples
+{
+    string metric = 1;
+    repeated fixed64 series_ids = 2;
+    repeated sfixed64 timestamps = 3;
+    repeated double values = 4;
+}
+message WriteRequest
+{
+    repeated TimeSeries timeseries = 1;
+    repeated MetricMetadata metadata = 3;
+    repeated KnownSamples known = 16;
+}'
 FORMAT Protobuf
-;
--- Without a body: it reads what the first statement has committed, so that no series can be
--- known whose row was lost.
-INSERT INTO trilens.series_known (key)
-SELECT bitXor(series_id, intHash64(intDiv(arrayJoin([
-    toUnixTimestamp64Milli(first_seen), toUnixTimestamp64Milli(last_seen)]), 86400000)))
-FROM trilens.series_rows
-WHERE _batch = {batch:UInt64}
-    AND source = 'prometheus'
-    AND length(metric) BETWEEN 1 AND 115
-    AND (empty(labels) OR mapKeys(labels)[1] > '__name__')
 ;

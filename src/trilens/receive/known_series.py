@@ -1,0 +1,123 @@
+"""Which label bytes have been kept before, and whose they are: a hash table of NumPy arrays.
+
+Promise     what is found was told by learn(), for the same key. A miss is always right too: a
+            series that is not found is sent to the store with all its labels once more
+Key         a 64-bit hash of a series' labels as they were sent, mixed with a day (prometheus_write)
+Forgets     everything, when SERIES_MAX are held; and when something was lost after it had been
+            kept, since that may have held the labels
+Memory      40 bytes a series at the most
+Threads     any
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+SERIES_MAX: Final = 1 << 21
+SLOTS_FIRST: Final = 1 << 12
+
+Hashes = NDArray[np.uint64]
+
+
+class KnownSeries:
+    def __init__(
+        self, *, lost: Callable[[], float] = lambda: 0, series_max: int = SERIES_MAX
+    ) -> None:
+        """`lost` counts what was kept and will not reach the store."""
+        self._series_max = series_max
+        self._lost = lost
+        self._lock = threading.Lock()
+        self.forget()
+
+    def __len__(self) -> int:
+        return self._held
+
+    def forget(self) -> None:
+        with self._lock:
+            self._empty()
+            self._lost_before = self._lost()
+
+    def find(
+        self, keys: Hashes
+    ) -> tuple[NDArray[np.bool_], Hashes, NDArray[np.int32], list[bytes]]:
+        """Which keys are known; for each of those, in order, its series id and metric.
+
+        A metric is a place in the list of names.
+        """
+        if self._lost() != self._lost_before:
+            self.forget()
+        with self._lock:
+            slots = self._slots(_never_zero(keys))
+            is_known = self._keys[slots] != 0
+            slots = slots[is_known]
+            return is_known, self._ids[slots], self._metrics[slots], self._names
+
+    def learn(self, keys: Hashes, series_ids: Hashes, metrics: Iterable[bytes]) -> None:
+        """One key, id and metric for each series. To be called when they are safely kept."""
+        with self._lock:
+            self._make_room(len(keys))
+            places = np.array([self._place(metric) for metric in metrics], np.int32)
+            self._insert(_never_zero(keys), series_ids, places)
+
+    def _empty(self, slots: int = SLOTS_FIRST) -> None:
+        self._names: list[bytes] = []
+        self._place_of: dict[bytes, int] = {}
+        self._allocate(slots)
+
+    def _allocate(self, slots: int) -> None:
+        self._keys = np.zeros(slots, np.uint64)  # 0: nothing here
+        self._ids = np.zeros(slots, np.uint64)
+        self._metrics = np.zeros(slots, np.int32)
+        self._held = 0
+
+    def _make_room(self, count: int) -> None:
+        """At most half of the slots are used."""
+        if self._held + count > self._series_max:
+            self._empty(len(self._keys))
+        slots = len(self._keys)
+        while 2 * (self._held + count) > slots:
+            slots *= 2
+        if slots > len(self._keys):
+            is_used = self._keys != 0
+            held = self._keys[is_used], self._ids[is_used], self._metrics[is_used]
+            self._allocate(slots)
+            self._insert(*held)
+
+    def _place(self, metric: bytes) -> int:
+        place = self._place_of.setdefault(metric, len(self._names))
+        if place == len(self._names):
+            self._names.append(metric)
+        return place
+
+    def _insert(self, keys: Hashes, ids: Hashes, metrics: NDArray[np.int32]) -> None:
+        while len(keys):
+            slots = self._slots(keys)
+            is_free = self._keys[slots] == 0
+            self._keys[slots[is_free]] = keys[is_free]
+            # Of those that wanted the same free slot the last one has it, the others go on.
+            is_mine = self._keys[slots] == keys
+            self._held += len(np.unique(slots[is_free & is_mine]))
+            self._ids[slots[is_mine]] = ids[is_mine]
+            self._metrics[slots[is_mine]] = metrics[is_mine]
+            keys, ids, metrics = keys[~is_mine], ids[~is_mine], metrics[~is_mine]
+
+    def _slots(self, keys: Hashes) -> NDArray[np.int64]:
+        """Where each key is, or the free slot where it would be: linear probing."""
+        mask = len(self._keys) - 1
+        slots = (keys & np.uint64(mask)).astype(np.int64)
+        there = self._keys[slots]
+        looking = np.flatnonzero((there != keys) & (there != 0))
+        while len(looking):
+            slots[looking] = (slots[looking] + 1) & mask
+            there = self._keys[slots[looking]]
+            looking = looking[(there != keys[looking]) & (there != 0)]
+        return slots
+
+
+def _never_zero(keys: Hashes) -> Hashes:
+    return np.maximum(keys, np.uint64(1))

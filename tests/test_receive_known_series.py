@@ -1,0 +1,208 @@
+"""Series that are known: the table against a dict, and requests cut in two."""
+
+from __future__ import annotations
+
+import cramjam
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from receiving import Kept
+from trilens.envelope import unpack
+from trilens.errors import Refused
+from trilens.receive import KnownSeries, Limits, receivers
+from trilens.receive.exchange import Request
+from trilens.receive.known_series import SLOTS_FIRST
+from trilens.receive.prometheus_schema import V1, V1_KEPT
+from trilens.receive.prometheus_split import split
+from trilens.receive.protobuf_check import PIECE_BYTES
+
+NOW_MS = 1_790_000_000_000
+DAY_MS = 86_400_000
+# Few slots are wanted by many.
+KEYS = st.integers(0, 40).map(lambda n: n * SLOTS_FIRST + 5) | st.integers(0, 2**64 - 1)
+
+
+def find(known: KnownSeries, keys: list[int]) -> list[tuple[int, bytes] | None]:
+    is_known, ids, metrics, names = known.find(np.array(keys, np.uint64))
+    found = iter([(one, names[place]) for one, place in zip(ids.tolist(), metrics, strict=True)])
+    return [next(found) if yes else None for yes in is_known]
+
+
+def learn(known: KnownSeries, told: dict[int, tuple[int, bytes]]) -> None:
+    ids, metrics = [one for one, _ in told.values()], [metric for _, metric in told.values()]
+    known.learn(np.array([*told], np.uint64), np.array(ids, np.uint64), metrics)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(
+        st.dictionaries(
+            KEYS.filter(bool),
+            st.tuples(st.integers(0, 2**64 - 1), st.binary(max_size=2)),
+            max_size=30,
+        ),
+        max_size=6,
+    ),
+    st.lists(KEYS, max_size=20),
+)
+def test_the_table_is_a_dict(batches: list[dict], asked: list[int]) -> None:
+    known, model = KnownSeries(), {}
+    for told in batches:
+        if told:
+            learn(known, told)
+        model |= told
+        keys = [key for key in (*model, *asked) if key]
+        assert find(known, keys) == [model.get(key) for key in keys]
+    assert len(known) == len(model)
+
+
+def test_it_grows_and_is_emptied_when_it_is_full() -> None:
+    known = KnownSeries(series_max=50_000)
+    draw = np.random.default_rng(1)
+    keys = draw.integers(1, 2**63, 49_000, np.uint64)
+    known.learn(keys, keys + np.uint64(1), [b"m"] * len(keys))
+    is_known, ids, _, _ = known.find(keys)
+    assert is_known.all()
+    assert (ids == keys + np.uint64(1)).all()
+    more = draw.integers(1, 2**63, 2_000, np.uint64)
+    known.learn(more, more, [b"n"] * len(more))
+    assert len(known) == 2_000
+    assert not known.find(keys)[0].any()
+    assert known.find(more)[0].all()
+
+
+def test_it_is_emptied_when_something_was_lost() -> None:
+    losses = [0]
+    known = KnownSeries(lost=lambda: losses[0])
+    learn(known, {7: (1, b"m")})
+    assert find(known, [7]) == [(1, b"m")]
+    losses[0] = 1
+    assert find(known, [7]) == [None]
+    learn(known, {7: (1, b"m")})
+    assert find(known, [7]) == [(1, b"m")]
+
+
+def writes(*labels: dict[str, str], value: float = 1.5, at_ms: int = NOW_MS) -> bytes:
+    message = V1["WriteRequest"]()
+    for one in labels:
+        series = message.timeseries.add()
+        for name, text in one.items():
+            series.labels.add(name=name, value=text)
+        series.samples.add(value=value, timestamp=at_ms)
+    return message.SerializeToString()
+
+
+def cut(body: bytes, known: KnownSeries, *, learns: bool = True):
+    """What is kept, parsed: samples of known series, and the rest."""
+    made = split(body, known)
+    if learns:
+        made.learn()
+    message = V1_KEPT["WriteRequest"].FromString(body if made.message is None else made.message)
+    return message.known, message.timeseries
+
+
+def test_known_only_after_it_was_kept() -> None:
+    known, body = KnownSeries(), writes({"__name__": "up", "job": "a"})
+    for _ in range(2):
+        columns, rest = cut(body, known, learns=False)
+        assert (len(columns), len(rest)) == (0, 1)
+    cut(body, known)
+    columns, rest = cut(body, known)
+    assert (len(rest), columns[0].metric, list(columns[0].values)) == (0, "up", [1.5])
+    assert list(columns[0].timestamps) == [NOW_MS]
+
+
+def test_new_and_known_series_of_one_request() -> None:
+    known = KnownSeries()
+    first = [{"__name__": f"m{n % 3}", "n": str(n)} for n in range(10)]
+    cut(writes(*first), known)
+    columns, rest = cut(writes(*first, {"__name__": "new"}, value=0.0), known)
+    assert [(one.metric, len(one.values)) for one in columns] == [("m0", 4), ("m1", 3), ("m2", 3)]
+    assert {value for one in columns for value in one.values} == {0.0}
+    assert [series.labels[0].value for series in rest] == ["new"]
+
+
+def test_a_series_is_new_once_a_day() -> None:
+    known, labels = KnownSeries(), {"__name__": "up"}
+    cut(writes(labels), known)
+    times = range(NOW_MS, NOW_MS + 3 * DAY_MS, 3_600_000)
+    new = sum(len(cut(writes(labels, at_ms=at_ms), known)[1]) for at_ms in times)
+    assert new in (2, 3)
+
+
+@pytest.mark.parametrize("name", ["__name__", "job", "zone"])
+def test_a_label_twice_is_never_learnt(name: str) -> None:
+    message = V1["WriteRequest"].FromString(writes({"__name__": "up", "job": "a", "zone": "b"}))
+    message.timeseries[0].labels.add(name=name, value="other")
+    known, body = KnownSeries(), message.SerializeToString()
+    for _ in range(3):
+        assert len(cut(body, known)[1]) == 1
+
+
+def test_requests_larger_than_a_piece() -> None:
+    known = KnownSeries()
+    many = [{"__name__": "m", "n": str(n), "pad": "p" * 200} for n in range(6_000)]
+    long = {"__name__": "m", "text": "x" * (PIECE_BYTES + 1)}
+    body = writes(*many[:3_000], long, *many[3_000:])
+    assert len(body) > 2 * PIECE_BYTES
+    assert len(cut(body, known)[1]) == 6_001
+    columns, rest = cut(body, known)
+    assert sum(len(one.values) for one in columns) == 6_000
+    assert [len(series.labels[1].value) for series in rest] == [PIECE_BYTES + 1]
+
+
+def test_metadata_stays_beside_known_samples() -> None:
+    message = V1["WriteRequest"].FromString(writes({"__name__": "up"}))
+    message.metadata.add(metric_family_name="up", help="h")
+    known, body = KnownSeries(), message.SerializeToString()
+    cut(body, known)
+    made = V1_KEPT["WriteRequest"].FromString(split(body, known).message)
+    assert (len(made.known), len(made.timeseries), made.metadata[0].help) == (1, 0, "h")
+
+
+def test_columns_of_a_sender_are_not_ours() -> None:
+    foreign = V1_KEPT["WriteRequest"]()
+    foreign.known.add(metric="forged", series_ids=[1], values=[1.0, 2.0])
+    body = foreign.SerializeToString() + writes({"__name__": "up"})
+    columns, rest = cut(body, KnownSeries())
+    assert (len(columns), len(rest)) == (0, 1)
+    large = V1_KEPT["WriteRequest"]()
+    large.known.add(metric="x" * (PIECE_BYTES + 1))
+    with pytest.raises(Refused, match="neither a series nor metadata"):
+        split(large.SerializeToString(), KnownSeries())
+
+
+@given(st.binary(max_size=60))
+def test_bytes_around_a_sample_are_read_as_they_are(junk: bytes) -> None:
+    """Whatever is before what looks like a sample, no more is known than the parser finds."""
+    tail = b"\x12\x10\x09" + bytes(8) + b"\x10\x80\x80\x80\x80\x80\x34"
+    series = junk + tail
+    body = b"\x0a" + bytes([len(series)]) + series
+    known = KnownSeries()
+    for _ in range(2):
+        try:
+            columns, rest = cut(body, known)
+        except Refused:
+            continue
+        sent = V1["WriteRequest"].FromString(body).timeseries
+        assert sum(len(one.values) for one in columns) + len(rest) == 1
+        if columns:
+            assert (len(sent[0].samples), len(sent[0].exemplars)) == (1, 0)
+
+
+def test_a_request_that_is_not_on_disk_teaches_nothing() -> None:
+    receiver = receivers(KnownSeries())[1]
+    body = bytes(cramjam.snappy.compress_raw(writes({"__name__": "up"})))
+    request = Request("prometheus_write", "application/x-protobuf", "snappy", body)
+    kept = Kept()
+    for n in range(3):
+        accepted = receiver.accept(request, Limits(), 1)
+        if n:
+            accepted.on_kept()
+        kept.envelopes += accepted.envelopes
+    payloads = [unpack(one.encoding, one.payload) for one in kept.envelopes]
+    known = [len(V1_KEPT["WriteRequest"].FromString(one).known) for one in payloads]
+    assert known == [0, 0, 1]
+    assert [one.encoding for one in kept.envelopes] == ["snappy", "snappy", "identity"]
