@@ -1,13 +1,11 @@
 """Traces and operations through the real engine."""
 
-import orjson
 import pytest
 
-from querying import HOUR, T0_NS, S, asker, clear, engine, insert, span
+from querying import HOUR, S, asker, clear, insert, span
 from trilens.errors import Refused
 from trilens.query import operations, traces
 from trilens.query.filters import Condition
-from trilens.query.times import TimeRange
 
 MS = 10**6
 CHECKOUT, CART, LONE = "a" * 32, "b" * 32, "c" * 32
@@ -151,34 +149,3 @@ def test_an_attribute_is_found_by_its_index():
     sql = f"EXPLAIN indexes = 1 SELECT name FROM trilens.spans WHERE {question.where(bound)}"
     lines = asker().rows(bound.statement(sql))
     assert any("attribute_text" in line["explain"] for line in lines)
-
-
-def test_an_attribute_is_found_in_a_part_without_its_index():
-    """Loads leave the index to the merges."""
-    later = TimeRange(T0_NS + 5 * 3600 * S, T0_NS + 6 * 3600 * S)
-    row = span(5 * 3600 * S + S, "d" * 32, "d" * 16, attributes={"fresh": "yes"})
-    engine().insert(
-        f"INSERT INTO trilens.span_rows ({', '.join(sorted(row))}) SETTINGS "
-        "exclude_materialize_skip_indexes_on_insert = 'attribute_text' FORMAT JSONEachRow",
-        orjson.dumps(row),
-    )
-    question = traces.TraceQuestion(later, conditions=[Condition("attributes.fresh", "=", "yes")])
-    found, _ = traces.page(asker(), question, limit=10, order="newest", offset=0)
-    assert [one["trace_id"] for one in found] == ["d" * 32]
-    sql = "SELECT count() AS n FROM trilens.spans WHERE has(attribute_pairs, 'fresh=yes')"
-    assert engine().rows(sql, read_only=True).rows == [(1,)]
-
-
-def test_attributes_whose_texts_look_alike_are_told_apart():
-    """`a=b=c` is the text of two attributes in the pairs column."""
-    at_ns = 8 * 3600 * S
-    insert("span_rows", [
-        span(at_ns, "e" * 32, "e" * 16, attributes={"a": "b=c", "long": "x" * 200}),
-        span(at_ns, "f" * 32, "f" * 16, attributes={"a=b": "c", "long": "x" * 201}),
-    ])  # fmt: skip
-    within = TimeRange(T0_NS + at_ns - S, T0_NS + at_ns + S)
-    for key, value, found in (("a", "b=c", "e"), ("a=b", "c", "f"), ("long", "x" * 201, "f")):
-        condition = Condition(f"attributes.{key}", "=", value)
-        question = traces.TraceQuestion(within, conditions=[condition])
-        rows, _ = traces.page(asker(), question, limit=10, order="newest", offset=0)
-        assert [row["trace_id"] for row in rows] == [found * 32]

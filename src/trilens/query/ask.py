@@ -9,8 +9,7 @@ from typing import Any
 
 import orjson
 
-from trilens.query.sql_errors import SqlFailed, from_engine
-from trilens.query.tables import ATTRIBUTE_PAIRS
+from trilens.query.sql_errors import from_engine
 from trilens.store.engine import Engine, EngineError
 from trilens.tracing import span
 
@@ -21,11 +20,6 @@ _JSON_SETTINGS = {
     "output_format_json_named_tuples_as_objects": "1",
 }
 _PATIENCE_S = 5.0
-# The rows of a search by attribute can come out of the text index alone, 30 times as fast as when
-# it only chooses granules, if every part in question has that index. Parts that no merge has
-# seen have none: then the engine refuses at once, and the question is asked the slower way.
-_ROWS_FROM_INDEX = {"query_plan_direct_read_from_text_index": 1}
-_NO_INDEX_YET = 43
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +80,6 @@ class Asker:
 
     def rows(self, statement: Statement) -> list[dict[str, Any]]:
         """All rows as dicts. Raises SqlFailed."""
-        if ATTRIBUTE_PAIRS in statement.sql:
-            try:
-                return self._rows(statement, _ROWS_FROM_INDEX)
-            except SqlFailed as error:
-                if error.clickhouse_code != _NO_INDEX_YET:
-                    raise
-        return self._rows(statement, {})
-
-    def _rows(self, statement: Statement, settings: Mapping[str, object]) -> list[dict[str, Any]]:
         if self._is_stopped:
             raise from_engine(EngineError(394, "the query was cancelled"), "")
         self._count += 1
@@ -105,7 +90,7 @@ class Asker:
                     statement.sql,
                     fmt="JSON",
                     params=statement.params,
-                    settings=self._settings() | dict(settings),
+                    settings=self._settings(),
                     query_id=f"{self._query_id}-{self._count}",
                     timeout_s=self.limits.seconds + _PATIENCE_S,
                 ) as stream,

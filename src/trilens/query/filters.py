@@ -205,12 +205,9 @@ def _map_condition(
         limit = bound(_number(condition.value), "Float64")
         return f"ifNull(toFloat64OrNull({element}) {condition.op} {limit}, 0)"
     values = condition.value if condition.op == "in" else [condition.value]
-    texts = []
-    if map_name in fields.pairs and condition.op in ("=", "in") and "" not in values:
-        texts = [_pair(key, value) for value in values]
-    if not texts or None in texts:
+    if map_name not in fields.pairs or condition.op not in ("=", "in") or "" in values:
         return _text_condition(element, condition.op, condition.value, bound)
-    has_pair = f"hasAny({fields.pairs[map_name]}, {bound(texts, 'Array(String)')})"
+    has_pair = f"hasAny({fields.pairs[map_name]}, {_pairs(key, values, bound)})"
     if all(_says_all(key, value) for value in values):
         return has_pair
     return f"({has_pair} AND {_text_condition(element, condition.op, condition.value, bound)})"
@@ -221,12 +218,12 @@ def _says_all(key: str, value: str) -> bool:
     return "=" not in key and "=" not in value and len(value.encode()) < _PAIR_VALUE_BYTES
 
 
-def _pair(key: str, value: str) -> str | None:
-    """The text in the pairs column; None where its cut would fall into a character."""
-    try:
-        return f"{key}={value.encode()[:_PAIR_VALUE_BYTES].decode()}"
-    except UnicodeDecodeError:
-        return None
+def _pairs(key: str, values: list[str], bound: Bound) -> str:
+    """The texts in the pairs column. Made by the engine: the cut may fall into a character."""
+    return (
+        f"arrayMap(value -> concat({bound(key, 'String')}, '=', left(value, {_PAIR_VALUE_BYTES})), "
+        f"{bound(values, 'Array(String)')})"
+    )
 
 
 def _text_condition(column: str, op: Op, value: Any, bound: Bound) -> str:

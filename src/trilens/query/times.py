@@ -14,6 +14,7 @@ STEPS_MS = (
     600_000, 900_000, 1_800_000, 3_600_000, 7_200_000, 14_400_000, 21_600_000, 43_200_000,
     86_400_000, 172_800_000, 604_800_000, 1_209_600_000, 2_592_000_000,
 )  # fmt: skip
+FIRST_WINDOW_NS = 30 * NS
 LAST_NS = 2**63 - 2  # 64 bits of ns, and room for one more
 _LAST_MS = LAST_NS // 1_000_000
 
@@ -56,14 +57,14 @@ def instant(bound: Bound, at_ns: int) -> str:
     return f"fromUnixTimestamp64Nano({bound(at_ns, 'Int64')}, 'UTC')"
 
 
-def windows(whole: TimeRange, *, is_newest_first: bool, first_s: float = 30.0) -> list[TimeRange]:
+def windows(whole: TimeRange, *, is_newest_first: bool) -> list[TimeRange]:
     """`whole` cut into pieces that grow eightfold from the end where a search begins.
 
     A search for the first n rows reads pieces until it has enough: usually the first, and at
     worst it reads everything once.
     """
     pieces: list[TimeRange] = []
-    length_ns = int(first_s * NS)
+    length_ns = FIRST_WINDOW_NS
     left = whole
     while left.to_ns - left.from_ns > 2 * length_ns:
         if is_newest_first:

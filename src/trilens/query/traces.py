@@ -7,14 +7,14 @@ trace's other spans an hour around the range that was asked for.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from trilens.errors import Refused
 from trilens.query.ask import Asker, Bound, Statement
 from trilens.query.filters import SPAN_FIELDS, Condition, conditions_sql
 from trilens.query.tables import SPANS
-from trilens.query.times import NS, TimeRange, rfc3339, windows
+from trilens.query.times import NS, TimeRange, rfc3339
 
 Order = Literal["newest", "slowest"]
 PAGE_TRACES_MAX = 500
@@ -56,38 +56,36 @@ def page(
     if offset > OFFSET_MAX:
         raise Refused("limit_exceeded", f"no more than {OFFSET_MAX} traces can be paged through")
     wanted = offset + limit + 1
-    search = _newest if order == "newest" else _slowest
-    ids = search(asker, question, wanted)
+    search = newest if order == "newest" else slowest
+    ids = [row["trace_id"] for row in asker.rows(search(question, wanted))]
     shown = ids[offset : offset + limit]
     return _summaries(asker, question.within, shown), (
         offset + limit if len(ids) > offset + limit else None
     )
 
 
-def _newest(asker: Asker, question: TraceQuestion, wanted: int) -> list[str]:
-    ids: dict[str, None] = {}
-    for window in windows(question.within, is_newest_first=True, first_s=10.0):
-        bound = Bound()
-        statement = bound.statement(
-            f"SELECT trace_id FROM {SPANS} "
-            f"WHERE {replace(question, within=window).where(bound)} AND trace_id != '' "
-            "GROUP BY trace_id ORDER BY max(timestamp) DESC, trace_id "
-            f"LIMIT {bound(wanted + len(ids), 'UInt64')}"
-        )
-        ids |= dict.fromkeys(row["trace_id"] for row in asker.rows(statement))
-        if len(ids) >= wanted:
-            break
-    return list(ids)[:wanted]
+def newest(question: TraceQuestion, wanted: int) -> Statement:
+    """Traces in the order of their newest span that fits.
 
-
-def _slowest(asker: Asker, question: TraceQuestion, wanted: int) -> list[str]:
+    The order begins with the sort key, so parts are read from their end, the newest first, until
+    there are enough traces.
+    """
     bound = Bound()
-    statement = bound.statement(
+    return bound.statement(
+        f"SELECT trace_id FROM {SPANS} WHERE {question.where(bound)} AND trace_id != '' "
+        "ORDER BY toStartOfSecond(timestamp) DESC, timestamp DESC, trace_id "
+        f"LIMIT 1 BY trace_id LIMIT {bound(wanted, 'UInt64')}"
+    )
+
+
+def slowest(question: TraceQuestion, wanted: int) -> Statement:
+    """Traces in the order of their slowest span that fits."""
+    bound = Bound()
+    return bound.statement(
         f"SELECT trace_id FROM {SPANS} WHERE {question.where(bound)} AND trace_id != '' "
         "GROUP BY trace_id ORDER BY max(duration_ns) DESC, trace_id "
         f"LIMIT {bound(wanted, 'UInt64')}"
     )
-    return [row["trace_id"] for row in asker.rows(statement)]
 
 
 def _summaries(asker: Asker, within: TimeRange, ids: list[str]) -> list[dict[str, Any]]:

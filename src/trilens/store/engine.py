@@ -40,11 +40,6 @@ SETTLE_PAUSE_S = 0.1
 Params = Mapping[str, object]
 Settings = Mapping[str, object]
 
-# A part that has not been merged has no text index yet (the loads leave it out). Reading "from the
-# index" the engine then evaluates the index's expression from its text, and fails at the lambda in
-# that of attribute_pairs. The index still chooses the granules.
-_NO_DIRECT_READ: Settings = {"query_plan_direct_read_from_text_index": 0}
-
 
 class Engine:
     """One ClickHouse, through its HTTP protocol.
@@ -229,8 +224,6 @@ class Engine:
     ) -> BaseHTTPResponse:
         client = self._client or self._connect()
         limits = dict(settings or {}) | ({"readonly": "1"} if read_only else {})
-        if "attribute_pairs" in sql:
-            limits = dict(_NO_DIRECT_READ) | limits
         self._pool.timeouts.seconds = timeout_s
         try:
             return client.send(

@@ -138,8 +138,6 @@ FROM
 )
 ARRAY JOIN spans AS span
 SETTINGS
-    -- Merges build this index; until then a part is small enough to be read.
-    exclude_materialize_skip_indexes_on_insert = 'attribute_text',
     -- Planning is a tenth of the time; this statement has nothing to optimize.
     query_plan_enable_optimizations = 0,
     input_format_protobuf_oneof_presence = 1,

@@ -21,7 +21,8 @@ CREATE TABLE IF NOT EXISTS trilens.span_rows{{shard}} {{on_cluster}}
     attribute_types Array(Enum8('' = 0, 'string' = 1, 'bool' = 2, 'int' = 3, 'double' = 4,
         'array' = 5, 'kvlist' = 6, 'bytes' = 7)),
     -- What a search by attribute asks for: has(attribute_pairs, 'key=value'), of which the first
-    -- 128 bytes of the value count.
+    -- 128 bytes of the value count. Loads MUST build its index: where a part has none the engine
+    -- fails at the lambda (code 43).
     attribute_pairs Array(String) ALIAS arrayMap(
         (key, value) -> concat(key, '=', left(value, 128)),
         mapKeys(attributes), mapValues(attributes)),
