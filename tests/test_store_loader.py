@@ -19,7 +19,7 @@ from trilens.store import schema_sql
 from trilens.store.engine import EngineBusy
 from trilens.store.engine_embedded import EmbeddedEngine
 from trilens.store.lane import MORE_AFTER_S, Turns
-from trilens.store.load import Load
+from trilens.store.load import Load, Unanswered
 from trilens.store.loader import Patience
 
 
@@ -281,8 +281,11 @@ def test_bodies_that_do_not_fit_into_memory_become_smaller(store, monkeypatch):
     assert batches(store, "retried", "prometheus_write") >= 1
 
 
-def test_what_does_not_fit_beside_other_loads_is_loaded_alone_and_whole(store, monkeypatch):
-    """Of loads at the same time the engine refuses the one that asks last, whatever its size."""
+@pytest.mark.parametrize("error", [EngineBusy(241, "no memory"), Unanswered("none", "it died")])
+def test_what_fails_beside_other_loads_is_loaded_alone_and_whole(store, monkeypatch, error):
+    """Any of those that run may be to blame: none is split, and none becomes a dead letter."""
+    strict = Patience(few=0, alone=0)
+    monkeypatch.setattr(loader_module, "BUSY_PATIENCE", {0: strict, 241: strict})
     run, running, refused = Load.run, [], []
 
     def crowded(self, number, body):
@@ -291,7 +294,7 @@ def test_what_does_not_fit_beside_other_loads_is_loaded_alone_and_whole(store, m
             time.sleep(0.3)
             if len(running) > 1:
                 refused.append(number)
-                raise EngineBusy(241, "no memory")
+                raise error
             return run(self, number, body)
         finally:
             running.remove(number)
@@ -306,8 +309,35 @@ def test_what_does_not_fit_beside_other_loads_is_loaded_alone_and_whole(store, m
     store.until_idle()
     assert refused
     assert store.counts() == {"log_rows": 16, "span_rows": 16, "sample_rows": 16}
+    assert store.letters.totals() == {}
     for wire_format in ("otlp_logs", "otlp_traces", "otlp_metrics"):
         assert batches(store, "done", wire_format) == 1, "it was split"
+
+
+def test_an_engine_that_is_away_is_no_strike(store, monkeypatch):
+    """A load that waited for its turn meanwhile would be blamed for an engine it never reached."""
+    monkeypatch.setattr(loader_module, "BUSY_PATIENCE", {0: Patience(few=1, alone=1)})
+    run, ping, tried, asked = Load.run, store.engine.ping, [], []
+
+    def lost(self, number, body):
+        tried.append(number)
+        if len(tried) == 1:
+            raise Unanswered("none", "it died")
+        return run(self, number, body)
+
+    def away(**watched):
+        if watched:  # who watches over the engine asks too
+            return ping(**watched)
+        asked.append(len(tried))
+        return len(asked) > 4 and ping()
+
+    monkeypatch.setattr(Load, "run", lost)
+    monkeypatch.setattr(store.engine, "ping", away)
+    store.put("otlp_logs", logs("a"))
+    store.until_idle()
+    assert asked == [1, 1, 1, 1, 1]
+    assert len(tried) == 2
+    assert store.counts() == {"log_rows": 1}
 
 
 def test_a_disk_that_refuses_a_dead_letter_is_waited_for(store, monkeypatch):

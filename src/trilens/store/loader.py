@@ -8,8 +8,9 @@
                     |        no memory      the same frames again, beside fewer loads; if they were
                     |                       alone in two halves, and smaller bodies from now on
                     |        undecodable    in two halves; a frame alone becomes a dead letter
-                    |        no answer      again, then in two halves: a frame alone that the engine
-                    |                       does not survive several times becomes one too
+                    |        no answer      the same frames again, beside fewer loads; if they were
+                    |                       alone again, then in two halves: a single frame that the
+                    |                       engine does not survive several times becomes one too
                     |        another error  as undecodable if the statement works with nothing in
                     |                       the body; if not, nobody's data is to blame: again
     killed here: at the next start the rows of each batch in doubt are removed and its frames are
@@ -70,8 +71,9 @@ class Failure:
     body_bytes: int
 
 
-# Busy with these codes a body may be the reason itself: it kills the engine, or is too large.
-# Every attempt but the first begins with an engine that has just answered.
+# Busy with these codes a body may be the reason itself: it kills the engine, or is too large. Which
+# one nobody knows of several at once, so strikes are counted against a load that ran alone; and
+# every attempt but the first begins with an engine that has just answered.
 BUSY_PATIENCE: Final = {0: Patience(few=1, alone=5), OUT_OF_MEMORY: Patience(few=0, alone=20)}
 T = TypeVar("T")
 
@@ -189,8 +191,14 @@ class Loader:
             if self._stopping.is_set():
                 raise _Stopped
             with self._turns as at_once:
+                if piece.failures:
+                    self._until_done(lane, self._await_engine)
                 failure = self._attempt(lane, piece, at_once)
             left += self._conclude(lane, piece, failure)[::-1]
+
+    def _await_engine(self) -> None:
+        if not self._engine.ping():
+            raise EngineBusy(0, "the engine is not there")
 
     def _attempt(self, lane: Lane, piece: Piece, at_once: int) -> Failure | None:
         """Load a piece; returns what stood against it."""
@@ -242,12 +250,12 @@ class Loader:
     def _patience(self, lane: Lane, failure: Failure) -> Patience | None:
         """With the frames, for an error that may be their fault; None for one that is not."""
         error = failure.error
-        if code_of(error) == OUT_OF_MEMORY:
-            if failure.at_once > 1:
+        if isinstance(error, EngineBusy):
+            if error.code in BUSY_PATIENCE and failure.at_once > 1:
                 self._turns.fewer(failure.at_once)
                 return None
-            lane.shrink(failure.body_bytes)
-        if isinstance(error, EngineBusy):
+            if error.code == OUT_OF_MEMORY:
+                lane.shrink(failure.body_bytes)
             return BUSY_PATIENCE.get(error.code)
         if isinstance(error, Undecodable) or code_of(error) == REFUSED_BY_THROW_IF:
             return Patience(few=0, alone=0)
