@@ -45,16 +45,14 @@ class KnownSeries:
     def find(
         self, keys: Hashes
     ) -> tuple[NDArray[np.bool_], Hashes, NDArray[np.int32], list[bytes]]:
-        """Which keys are known; for each of those, in order, its series id and metric.
+        """Which keys are known, and for each, if it is, its series id and its metric.
 
-        A metric is a place in the list of names.
+        A metric is a place in the list.
         """
         if self._lost() != self._lost_before:
             self.forget()
         with self._lock:
-            slots = self._slots(_never_zero(keys))
-            is_known = self._keys[slots] != 0
-            slots = slots[is_known]
+            slots, is_known = self._slots(_never_zero(keys))
             return is_known, self._ids[slots], self._metrics[slots], self._names
 
     def learn(self, keys: Hashes, series_ids: Hashes, metrics: Iterable[bytes]) -> None:
@@ -96,8 +94,8 @@ class KnownSeries:
 
     def _insert(self, keys: Hashes, ids: Hashes, metrics: NDArray[np.int32]) -> None:
         while len(keys):
-            slots = self._slots(keys)
-            is_free = self._keys[slots] == 0
+            slots, is_there = self._slots(keys)
+            is_free = ~is_there
             self._keys[slots[is_free]] = keys[is_free]
             # Of those that wanted the same free slot the last one has it, the others go on.
             is_mine = self._keys[slots] == keys
@@ -106,17 +104,19 @@ class KnownSeries:
             self._metrics[slots[is_mine]] = metrics[is_mine]
             keys, ids, metrics = keys[~is_mine], ids[~is_mine], metrics[~is_mine]
 
-    def _slots(self, keys: Hashes) -> NDArray[np.int64]:
-        """Where each key is, or the free slot where it would be: linear probing."""
+    def _slots(self, keys: Hashes) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Where each key is, or where it would be, and whether it is: linear probing."""
         mask = len(self._keys) - 1
         slots = (keys & np.uint64(mask)).astype(np.int64)
         there = self._keys[slots]
-        looking = np.flatnonzero((there != keys) & (there != 0))
+        is_there = there == keys
+        looking = np.flatnonzero(~is_there & (there != 0))
         while len(looking):
             slots[looking] = (slots[looking] + 1) & mask
             there = self._keys[slots[looking]]
-            looking = looking[(there != keys[looking]) & (there != 0)]
-        return slots
+            is_there[looking] = there == keys[looking]
+            looking = looking[~is_there[looking] & (there != 0)]
+        return slots, is_there
 
 
 def _never_zero(keys: Hashes) -> Hashes:

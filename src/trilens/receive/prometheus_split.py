@@ -10,8 +10,8 @@ kept, beside the id of its series:
 
 What cannot be cut like this stays a TimeSeries and is checked in full: series that are new, several
 samples, start times, exemplars, histograms, times outside 1971 to 2109. The labels of those with
-one sample are learnt when they are on disk. A series is new once a day, each at an hour of its own,
-so that the store sees when it was there last.
+one sample are learnt when they are on disk. A series is new every 18.6 hours, each at a
+moment of its own, so that the store sees when it was there last.
 
 The id is the xxh3 hash of the labels that have a value, sorted by name, as protocol buffers: what
 the store computes for series that it decodes (trilens_labels_id).
@@ -43,10 +43,15 @@ _TIME_MASK: Final = np.uint64(0x808080808080FF00)
 _TIME_MARK: Final = np.uint64(0x0080808080801000)
 _VALUE_MARK: Final = np.uint64(0x091012)
 _ZERO_MARK: Final = np.uint64(0x100712)
-_DAY_MS: Final = np.uint64(86_400_000)
+_MARK_MASK: Final = np.uint64(0xFFFFFF)
+# Two thirds of a day, in ms.
+_DAY_BITS: Final = np.uint64(26)
+_DAY_MASK: Final = np.uint64((1 << 26) - 1)
 _DAY_MIX: Final = np.uint64(0x9E3779B97F4A7C15)  # odd, so no two days are alike
 _COLUMNS: Final = (tag(2, 2), tag(3, 2), tag(4, 2))
 _TIMESERIES, _METADATA, _KNOWN = tag(1, 2), tag(3, 2), tag(16, 2)
+
+Columns = tuple[NDArray[Any], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +98,23 @@ class _Cut:
         series = list(slices.timeseries)
         samples = _Samples(series, run)
         is_known, ids, metrics, names = self.known.find(samples.keys)
-        places = samples.places[is_known]
-        self.known_samples += _groups(
-            metrics, names, ids, samples.times_ms[is_known], samples.values[is_known]
-        )
-        is_rest = np.ones(len(series), np.bool_)
-        is_rest[places] = False
-        fields = [_field(_TIMESERIES, series[n]) for n in np.flatnonzero(is_rest)]
+        is_known &= samples.is_plain
+        columns: Columns = (ids, samples.times_ms, samples.values)
+        if not is_known.all():
+            metrics = metrics[is_known]
+            columns = tuple(column[is_known] for column in columns)
+        self.known_samples += _groups(metrics, names, columns)
+        rest = np.flatnonzero(~is_known).tolist()
+        fields = [_field(_TIMESERIES, series[n]) for n in rest]
         fields += [_field(_METADATA, entry) for entry in slices.metadata]
         if fields:
-            rest = b"".join(fields)
-            checked(V1["WriteRequest"], rest)
-            self.rest.append(rest)
+            message = b"".join(fields)
+            checked(V1["WriteRequest"], message)
+            self.rest.append(message)
         self.has_foreign |= bool(slices.known)
-        for n in np.flatnonzero(~is_known):
-            key, head = int(samples.keys[n]), samples.heads[samples.places[n]]
-            if (identity := _identity(head)) is not None:
-                self.learnt.append((key, *identity))
+        for n in rest:
+            if samples.is_plain[n] and (identity := _identity(samples.heads[n])) is not None:
+                self.learnt.append((int(samples.keys[n]), *identity))
 
     def message(self) -> bytes | None:
         if self.known_samples or self.has_foreign:
@@ -125,80 +130,79 @@ class _Cut:
 class _Samples:
     """Of TimeSeries messages those that end with one plain sample: labels, perhaps, before it.
 
-    places     which of the messages they are
-    heads      what is before the sample, for all messages
-    keys, times_ms, values    one for each place
+    Each array has a place for each message; where `is_plain` is false, the others mean nothing.
+    `heads` are what is before the samples.
     """
 
     def __init__(self, series: list[bytes], run: bytes) -> None:
         sizes = np.fromiter(map(len, series), np.int64, len(series))
-        data, ends = _ends(series, sizes, run)
-        last = _words(data, ends - 8)
+        data, ends = _laid_out(series, sizes, run)
+        words: Hashes = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
+        last = words[ends - 8]
+        self.values = words[ends - 15].view(np.float64)
         has_time = last & _TIME_MASK == _TIME_MARK
-        is_value = _words(data, ends - SAMPLE_BYTES) & np.uint64(0xFFFFFF) == _VALUE_MARK
-        is_value &= has_time & (sizes > SAMPLE_BYTES)
-        is_zero = _words(data, ends - ZERO_BYTES) & np.uint64(0xFFFFFF) == _ZERO_MARK
-        is_zero &= has_time & (sizes > ZERO_BYTES)
-        sizes -= is_value * SAMPLE_BYTES + is_zero * ZERO_BYTES
-        self.heads = [message[:size] for message, size in zip(series, sizes.tolist(), strict=True)]
-        self.places = np.flatnonzero(is_value | is_zero)
-        hashes = np.frombuffer(b"".join(map(xxh3_64_digest, self.heads)), ">u8")[self.places]
-        hashes = hashes.astype(np.uint64)
-        self.values = (_words(data, ends - 15) * is_value)[self.places].view(np.float64)
-        self.times_ms = _varint_6(last[self.places] >> np.uint64(16))
-        days = (self.times_ms + hashes % _DAY_MS) // _DAY_MS
-        self.keys: Hashes = hashes ^ days * _DAY_MIX
+        self.is_plain = words[ends - SAMPLE_BYTES] & _MARK_MASK == _VALUE_MARK
+        self.is_plain &= has_time & (sizes > SAMPLE_BYTES)
+        head_sizes = sizes - SAMPLE_BYTES
+        zeros = np.flatnonzero(has_time & ~self.is_plain & (sizes > ZERO_BYTES))
+        zeros = zeros[words[ends[zeros] - ZERO_BYTES] & _MARK_MASK == _ZERO_MARK]
+        self.is_plain[zeros], self.values[zeros] = True, 0.0
+        head_sizes[zeros] = sizes[zeros] - ZERO_BYTES
+        ends_of_heads = head_sizes.tolist()
+        self.heads = [whole[:end] for whole, end in zip(series, ends_of_heads, strict=True)]
+        digests = b"".join(map(xxh3_64_digest, self.heads))
+        hashes = np.frombuffer(digests, ">u8").astype(np.uint64)
+        self.times_ms = _varint_6(last)
+        days = self.times_ms + (hashes & _DAY_MASK) >> _DAY_BITS
+        self.keys = hashes ^ days * _DAY_MIX
 
 
-def _ends(
+def _laid_out(
     series: list[bytes], sizes: NDArray[np.int64], run: bytes
 ) -> tuple[bytes, NDArray[np.int64]]:
-    """Bytes in which the messages lie behind each other, and where each ends: mostly in `run`."""
-    ends = np.cumsum(sizes + 2 + (sizes > 127) + (sizes > 16383))
-    if len(run) < 1 << 21 and len(ends) and ends[-1] == len(run):
-        return run, ends  # nothing but these fields, as short as they can be written
-    return b"".join(series), np.cumsum(sizes)
-
-
-def _words(data: bytes, places: NDArray[np.int64]) -> Hashes:
-    """The 8 bytes at each place as a number, lowest first; anything where there are not as many."""
-    count = len(data) - 7
-    if count < 1:
-        return np.zeros(len(places), np.uint64)
-    every = np.ndarray((count,), "<u8", data, strides=(1,))
-    return every[np.clip(places, 0, count - 1)]
+    """Bytes in which the messages lie behind each other, and where each ends: at 18 or later."""
+    ends = np.cumsum(sizes + 2 + (sizes > 127) + (sizes > 16383))  # below 2 MiB
+    if len(ends) and ends[-1] == len(run) and ends[0] >= SAMPLE_BYTES:
+        return run, ends  # nothing but these fields, each as short as it can be written
+    return b"".join([bytes(SAMPLE_BYTES), *series]), SAMPLE_BYTES + np.cumsum(sizes)
 
 
 def _varint_6(words: Hashes) -> Hashes:
-    """The number in six bytes of a varint."""
-    numbers = np.zeros_like(words)
-    for n in range(6):
-        numbers |= words >> np.uint64(n) & np.uint64(127 << 7 * n)
+    """The number in the upper six bytes, a varint: 7 bits of each are put together, then 14."""
+    sevens = words >> np.uint64(16) & np.uint64(0x7F7F7F7F7F7F)
+    pairs: Hashes = sevens & np.uint64(0x7F007F007F) | (
+        sevens & np.uint64(0x7F007F007F00)
+    ) >> np.uint64(1)
+    numbers: Hashes = pairs & np.uint64(0x3FFF)
+    numbers |= (pairs & np.uint64(0x3FFF0000)) >> np.uint64(2)
+    numbers |= (pairs & np.uint64(0x3FFF00000000)) >> np.uint64(4)
     return numbers
 
 
-def _groups(
-    metrics: NDArray[np.int32],
-    names: list[bytes],
-    ids: Hashes,
-    times_ms: Hashes,
-    values: NDArray[np.float64],
-) -> Iterator[bytes]:
-    """One KnownSamples for each metric; `metrics` are places in `names`."""
+def _groups(metrics: NDArray[np.int32], names: list[bytes], columns: Columns) -> Iterator[bytes]:
+    """One KnownSamples for each metric; `metrics` are places in `names`, `columns` beside them."""
     order = np.argsort(metrics, kind="stable")
     metrics = metrics[order]
+    ids, times_ms, values = (column[order].tobytes() for column in columns)
     bounds = np.flatnonzero(np.diff(metrics, prepend=-1, append=-1)).tolist()
-    columns = [column[order].tobytes() for column in (ids, times_ms, values)]
-    for start, end in pairwise(bounds):
-        size = varint(8 * (end - start))
-        content = block(1, names[metrics[start]])
-        for tag_bytes, column in zip(_COLUMNS, columns, strict=True):
-            content += tag_bytes + size + column[8 * start : 8 * end]
+    heads: dict[int, tuple[bytes, ...]] = {}
+    for first, end in pairwise(bounds):
+        count = end - first
+        if count not in heads:
+            heads[count] = tuple(tag_bytes + varint(8 * count) for tag_bytes in _COLUMNS)
+        ids_head, times_head, values_head = heads[count]
+        here = slice(8 * first, 8 * end)
+        content = b"".join(
+            (
+                names[metrics[first]], ids_head, ids[here], times_head, times_ms[here],
+                values_head, values[here],
+            )
+        )  # fmt: skip
         yield _field(_KNOWN, content)
 
 
 def _identity(head: bytes) -> tuple[int, bytes] | None:
-    """The series id and the metric of labels; None where that is not all they are."""
+    """The series id of labels and their metric, as a field; None if they are not only labels."""
     try:
         series: Any = V1["TimeSeries"].FromString(head)
     except DecodeError:
@@ -208,7 +212,7 @@ def _identity(head: bytes) -> tuple[int, bytes] | None:
     series.DiscardUnknownFields()
     names = [label.name for label in series.labels]
     values = [label.value for label in series.labels]
-    metric = dict(zip(names, values, strict=True)).get("__name__", "").encode()
+    metric = block(1, dict(zip(names, values, strict=True)).get("__name__", "").encode())
     if all(values) and names == sorted(set(names)) and series.SerializeToString() == head:
         return xxh3_64_intdigest(head), metric
     return _unusual_identity(names, values, metric)
