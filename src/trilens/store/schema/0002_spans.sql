@@ -58,7 +58,7 @@ CREATE TABLE IF NOT EXISTS trilens.span_rows{{shard}} {{on_cluster}}
     _batch UInt64,
     INDEX timestamp_range timestamp TYPE minmax GRANULARITY 1,
     INDEX duration_range duration_ns TYPE minmax GRANULARITY 1,
-    INDEX trace_filter trace_id TYPE bloom_filter(0.01) GRANULARITY 1,
+    INDEX trace_filter trace_id TYPE bloom_filter(0.001) GRANULARITY 1,
     INDEX batch_range _batch TYPE minmax GRANULARITY 1,
     INDEX attribute_text arrayMap(
         (key, value) -> concat(key, '=', left(value, 128)),
