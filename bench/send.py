@@ -240,6 +240,8 @@ def run(task: Task) -> Sent:
     sys.stdin.readline()
     began_at, cpu = time.monotonic(), time.process_time()
     for number in range(task.passes):
+        if time.monotonic() - began_at > task.seconds_max:
+            break
         if number:
             load.renew(number)
         threads = [threading.Thread(target=load.run, args=(post, began_at)) for post in posts]
