@@ -18,7 +18,6 @@ from trilens.store import loader as loader_module
 from trilens.store import schema_sql
 from trilens.store.engine import EngineBusy
 from trilens.store.engine_embedded import EmbeddedEngine
-from trilens.store.lane import MORE_AFTER_S, Turns
 from trilens.store.load import Load, Unanswered
 from trilens.store.loader import Patience
 
@@ -354,53 +353,3 @@ def test_a_disk_that_refuses_a_dead_letter_is_waited_for(store, monkeypatch):
     store.until_idle()
     assert len(attempts) == 3
     assert store.letters.totals() == {"otlp_logs": 1}
-
-
-class SetClock:
-    """A clock that goes when a test says so."""
-
-    seconds = 0.0
-
-    def now_ns(self):
-        return self.monotonic_ns()
-
-    def monotonic_ns(self):
-        return int(self.seconds * 1e9)
-
-
-def test_turns_are_taken_in_the_order_of_asking():
-    turns, order = Turns(1, SetClock()), []
-
-    def work(place):
-        with turns:
-            order.append(place)
-
-    threads = []
-    with turns:
-        for place in range(5):
-            threads.append(threading.Thread(target=work, args=(place,)))
-            threads[-1].start()
-            until(lambda place=place: len(turns._waiting) == place + 1)
-    for thread in threads:
-        thread.join()
-    assert order == list(range(5))
-    assert turns._running == 0
-
-
-def test_turns_become_fewer_at_once_and_slowly_more():
-    clock = SetClock()
-    turns = Turns(3, clock)
-    with turns as at_once:
-        assert at_once == 3
-    for _ in range(3):  # all of those that ran together: they know no more than one of them
-        turns.fewer(3)
-    with turns as at_once:
-        assert at_once == 2
-    turns.fewer(2)
-    turns.fewer(1)
-    with turns as at_once:
-        assert at_once == 1
-    for seconds, expected in ((MORE_AFTER_S + 1, 2), (MORE_AFTER_S + 2, 2), (90, 3), (900, 3)):
-        clock.seconds = seconds
-        with turns as at_once:
-            assert at_once == expected

@@ -1,13 +1,16 @@
 """One stream of the spool on its way into the engine: what is read next, how much, and when.
 
 A body grows with what has come since the last one, so a lone frame is loaded at once and a
-backlog in large bodies, whose planning costs 60 ms like that of small ones. Begins are
-BEGIN_PAUSE_S apart, and as long as the last one took, unless there was more to read than fits: a
-trickle of bodies that take long to plan (lists in lists) must not keep a core busy.
+backlog in large bodies, whose planning costs 60 ms like that of small ones. What comes right after
+a begin waits for the next one and for its load, together VISIBLE_S: begins are as far apart as that
+leaves room for when the next load takes SLOWER times as long as the last. A stream's loads run one
+after the other, since two beside each other only make each other slow, unless there is more to
+read than fits one body.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -36,12 +39,18 @@ BODY_BYTES_FIRST: Final = 5_000_000
 GROWTH_FIRST: Final = 2.0
 GROWTH_AFTER_SHRINKING: Final = 1.05
 FRAMES_MAX: Final = 20_000
-BEGIN_PAUSE_S: Final = 0.4
-BEGIN_PAUSE_S_MAX: Final = 2.0
+VISIBLE_S: Final = 0.7
+SLOWER: Final = 1.5
+# A body this small costs its planning. Where that takes long (lists in lists) the stream rests
+# afterwards for as long as it took: a trickle must not keep a core busy.
+TRICKLE_BYTES: Final = 1_000_000
+REST_S_MAX: Final = 2.0
 # After loads were too many at once for the engine's memory one more is tried so much later.
 MORE_AFTER_S: Final = 30.0
-# A body of this share of the most there may be has left something to read.
-FULL_SHARE: Final = 0.5
+# A body of this share of the most there may be has probably left something to read.
+FULL_SHARE: Final = 0.75
+# The most there may be grows from this share on: frames may be so large that few fit.
+GROWTH_SHARE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +87,10 @@ class Lane:
         self._body_bytes_top = BODY_BYTES_MAX[stream.format]
         self._body_bytes_max = BODY_BYTES_FIRST
         self._growth = GROWTH_FIRST
-        self._next_begin_ns = 0
-        self._pause_s = BEGIN_PAUSE_S
+        self._begun_ns = 0
+        self._pause_s = VISIBLE_S
+        self._has_more = False
+        self._loading = 0
         self._lock = threading.Lock()
 
     @property
@@ -87,20 +98,35 @@ class Lane:
         return self._body_bytes_max
 
     def early_s(self) -> float:
-        """How long a begin should wait yet, for more to come."""
-        return max(0.0, (self._next_begin_ns - self._clock.monotonic_ns()) / 1e9)
+        """How long a begin should wait yet: for more to come, or for the load that runs."""
+        if self._has_more:
+            return 0.0
+        if self._loading:
+            return math.inf
+        waited_s = (self._clock.monotonic_ns() - self._begun_ns) / 1e9
+        return max(0.0, self._pause_s - waited_s)
 
     def take(self) -> Piece | None:
-        """Begin a batch of what comes next; None when nothing has come."""
+        """Begin a batch of what comes next; None when nothing has come.
+
+        leave() must follow when it has been loaded, or could not be.
+        """
         with self._lock:
             if self.early_s():
                 return None
             run = self.read(self.position)
             piece = self.begin(run.start, run.end, run.frames) if run.frames else None
             self.position = run.end
-            if len(run.frames) < FRAMES_MAX:
-                self._next_begin_ns = self._clock.monotonic_ns() + int(self._pause_s * 1e9)
+            self._has_more = len(run.frames) == FRAMES_MAX
+            if piece is not None:
+                self._begun_ns = self._clock.monotonic_ns()
+                self._loading += 1
             return piece
+
+    def leave(self) -> None:
+        """Of what take() has begun nothing is loaded now."""
+        with self._lock:
+            self._loading -= 1
 
     def begin(self, start: Position, end: Position, frames: Sequence[Frame]) -> Piece:
         """Begin a batch: of what is new, or of what was in a batch that has been abandoned."""
@@ -117,8 +143,8 @@ class Lane:
 
     def note_body(self, size_bytes: int) -> None:
         """What take() has read, unpacked: when that is about all there may be, go on at once."""
-        if self._is_full(size_bytes):
-            self._next_begin_ns = 0
+        if size_bytes >= FULL_SHARE * self._body_bytes_max:
+            self._has_more = True
 
     def shrink(self, size_bytes: int) -> None:
         """The engine had no room for a body of this size, and nothing else was loaded beside."""
@@ -128,13 +154,11 @@ class Lane:
 
     def loaded(self, size_bytes: int, seconds: float) -> None:
         """A body of this size was loaded, and it took so long."""
-        if self._is_full(size_bytes):
+        if size_bytes >= GROWTH_SHARE * self._body_bytes_max:
             larger = int(self._body_bytes_max * self._growth)
             self._body_bytes_max = min(larger, self._body_bytes_top)
-        self._pause_s = min(max(BEGIN_PAUSE_S, seconds), BEGIN_PAUSE_S_MAX)
-
-    def _is_full(self, size_bytes: int) -> bool:
-        return size_bytes >= FULL_SHARE * self._body_bytes_max
+        rest_s = min(seconds, REST_S_MAX) if size_bytes < TRICKLE_BYTES else 0.0
+        self._pause_s = max(VISIBLE_S - SLOWER * seconds, seconds + rest_s)
 
 
 class Turns:

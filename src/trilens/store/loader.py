@@ -154,7 +154,10 @@ class Loader:
                 piece = lane.take()
                 if piece is None:
                     return
-                failure = self._attempt(lane, piece, at_once)
+                try:
+                    failure = self._attempt(lane, piece, at_once)
+                finally:
+                    lane.leave()
             self._load_all(lane, self._conclude(lane, piece, failure))
 
     def _recover(self, lane: Lane) -> None:
