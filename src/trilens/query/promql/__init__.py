@@ -1,0 +1,1 @@
+"""PromQL: text -> tree -> numbers (Prometheus 3.14)."""
