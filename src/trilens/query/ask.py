@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from trilens.query.columns import Column, read_columns
 from trilens.query.sql_errors import from_engine
 from trilens.store.engine import Engine, EngineError
 from trilens.tracing import span
@@ -80,6 +81,26 @@ class Asker:
 
     def rows(self, statement: Statement) -> list[dict[str, Any]]:
         """All rows as dicts. Raises SqlFailed."""
+        answer = orjson.loads(_utf8(self._answer(statement, "JSON")))
+        statistics = answer.get("statistics", {})
+        self.cost.read_rows += int(statistics.get("rows_read", 0))
+        self.cost.elapsed_ms += float(statistics.get("elapsed", 0.0)) * 1000
+        rows: list[dict[str, Any]] = answer["data"]
+        return rows
+
+    def columns(self, statement: Statement) -> Mapping[str, Column]:
+        """All rows as columns of numbers, for results that are large. Raises SqlFailed."""
+        return read_columns(self._answer(statement, "Native"))
+
+    @property
+    def is_stopped(self) -> bool:
+        return self._is_stopped
+
+    def stop(self) -> None:
+        self._is_stopped = True
+        self._engine.kill(f"{self._query_id}-{self._count}")
+
+    def _answer(self, statement: Statement, fmt: str) -> bytes:
         if self._is_stopped:
             raise from_engine(EngineError(394, "the query was cancelled"), "")
         self._count += 1
@@ -88,25 +109,16 @@ class Asker:
                 span("query", kind="client"),
                 self._engine.raw(
                     statement.sql,
-                    fmt="JSON",
+                    fmt=fmt,
                     params=statement.params,
                     settings=self._settings(),
                     query_id=f"{self._query_id}-{self._count}",
                     timeout_s=self.limits.seconds + _PATIENCE_S,
                 ) as stream,
             ):
-                answer = orjson.loads(_utf8(b"".join(stream)))
+                return b"".join(stream)
         except EngineError as error:
             raise from_engine(error, "") from error
-        statistics = answer.get("statistics", {})
-        self.cost.read_rows += int(statistics.get("rows_read", 0))
-        self.cost.elapsed_ms += float(statistics.get("elapsed", 0.0)) * 1000
-        rows: list[dict[str, Any]] = answer["data"]
-        return rows
-
-    def stop(self) -> None:
-        self._is_stopped = True
-        self._engine.kill(f"{self._query_id}-{self._count}")
 
     def _settings(self) -> dict[str, object]:
         return {

@@ -10,6 +10,8 @@ from __future__ import annotations
 LOGS = "trilens.logs"
 SPANS = "trilens.spans"
 SAMPLES = "trilens.sample_rows"
+HISTOGRAMS = "trilens.histogram_rows"
+EXEMPLARS = "trilens.exemplar_rows"
 SERIES = "trilens.series_rows"
 METADATA = "trilens.metadata"
 

@@ -1,0 +1,98 @@
+"""Which series match: label matchers as SQL over the rows of series.
+
+Labels are those that were sent. Two resources of OTLP may send the same attributes: their series
+also have the columns of identity as labels, and `job` and `instance` as Prometheus makes them of a
+resource. A label that is absent is equal to the empty text, in every kind of matcher.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trilens.query.ask import Bound
+from trilens.query.filters import IDENTITY
+from trilens.query.promql.ast import Matcher
+from trilens.query.promql.values import METRIC_NAME
+
+DAY_MS: Final = 86_400_000
+# What a DateTime64(3) can be: the years 1900 to 2299.
+TIME_MS_MIN: Final = -2_208_988_800_000
+TIME_MS_MAX: Final = 10_413_791_999_999
+
+_JOB: Final = (
+    "arrayStringConcat(arrayFilter(part -> part != '', "
+    "[resource['service.namespace'], resource['service.name']]), '/')"
+)
+_INSTANCE: Final = "resource['service.instance.id']"
+_OF_RESOURCE: Final = {
+    **{name: f"toString({name})" for name in IDENTITY},
+    "job": _JOB,
+    "instance": f"toString({_INSTANCE})",
+}
+_OF_RESOURCE_MAP: Final = (
+    "CAST(mapFilter((name, value) -> value != '', map("
+    + ", ".join(f"'{name}', {value}" for name, value in _OF_RESOURCE.items())
+    + ")), 'Map(LowCardinality(String), String)')"
+)
+# All labels but the name of the metric.
+LABELS: Final = f"if(source = 'otlp', mapUpdate({_OF_RESOURCE_MAP}, labels), labels)"
+# All labels, in the order of their names.
+SORTED_LABELS: Final = (
+    f"mapSort(if(metric = '', {LABELS}, mapUpdate({LABELS}, "
+    f"CAST(map('{METRIC_NAME}', toString(metric)), 'Map(LowCardinality(String), String)'))))"
+)
+
+
+def label_value(name: str, bound: Bound) -> str:
+    """The value of one label, '' where a series does not have it."""
+    if name == METRIC_NAME:
+        return "metric"
+    sent = f"labels[{bound(name, 'String')}]"
+    if name in _OF_RESOURCE:
+        return f"if(source = 'otlp' AND {sent} = '', {_OF_RESOURCE[name]}, {sent})"
+    return sent
+
+
+def matches(matcher: Matcher, bound: Bound) -> str:
+    """Regular expressions match the whole value, and their dot any character."""
+    value = label_value(matcher.name, bound)
+    operand = bound(matcher.value, "String")
+    if matcher.op in ("=", "!="):
+        return f"{value} {matcher.op} {operand}"
+    found = f"match({value}, concat('^(?s:', {operand}, ')$'))"
+    # `a)|(b` is an expression only with parentheses around it: it must be one without.
+    is_valid = f"match('', concat('(?s)', {operand})) IN (0, 1)"
+    return f"{'NOT ' if matcher.op == '!~' else ''}{found} AND {is_valid}"
+
+
+def metric_is(matchers: tuple[Matcher, ...]) -> str | None:
+    """The one metric that can match, if the matchers name it."""
+    for matcher in matchers:
+        if matcher.name == METRIC_NAME and matcher.op == "=":
+            return matcher.value
+    return None
+
+
+def series_condition(
+    matchers: tuple[Matcher, ...], start_ms: int, end_ms: int, bound: Bound
+) -> str:
+    """For rows of SERIES: those that match and may have samples in the time.
+
+    When a series was last seen is written once a day.
+    """
+    parts = [
+        f"last_seen >= {moment(start_ms - DAY_MS, bound)}",
+        f"first_seen <= {moment(end_ms + DAY_MS, bound)}",
+    ]
+    return " AND ".join([*(matches(matcher, bound) for matcher in matchers), *parts])
+
+
+def moment(at_ms: int, bound: Bound) -> str:
+    """A constant DateTime64(3): compared with a column it is, its index is used."""
+    kept_ms = min(max(at_ms, TIME_MS_MIN), TIME_MS_MAX)
+    return f"fromUnixTimestamp64Milli({bound(kept_ms, 'Int64')}, 'UTC')"
+
+
+def in_time(start_ms: int, end_ms: int, bound: Bound) -> str:
+    """Left-open, right-closed."""
+    return f"timestamp > {moment(start_ms, bound)} AND timestamp <= {moment(end_ms, bound)}"
