@@ -228,6 +228,20 @@ def bounds_of(histogram: Histogram, side: Buckets) -> tuple[Floats, Floats]:
     )
 
 
+def share_below(
+    lower: Floats, upper: Floats, value: float, *, is_linear: bool | NDArray[np.bool_]
+) -> Floats:
+    """Of the observations in each bucket that `value` is inside of; for others, any number.
+
+    Between the bounds they are taken to lie evenly, on a logarithmic scale if not linear.
+    """
+    with np.errstate(all="ignore"):
+        linear = (value - lower) / (upper - lower)
+        logs = [np.log2(np.abs(each)) for each in (lower, upper, np.float64(value))]
+        exponential = (logs[2] - logs[0]) / (logs[1] - logs[0])
+    return np.where(is_linear, linear, exponential)
+
+
 def reduced(histogram: Histogram, schema: int) -> Histogram:
     """The same in a schema of fewer buckets: each takes in the 2^difference that it covers."""
     shift = histogram.schema - schema
@@ -282,7 +296,8 @@ def from_stored(row: StoredHistogram) -> Histogram:
     PromQL knows are reduced.
     """
     total = 0.0 if row.sum is None else row.sum
-    hint = ResetHint(row.reset_hint) if 0 <= row.reset_hint <= max(ResetHint) else ResetHint(0)
+    scale = int(row.scale)
+    hint = ResetHint(row.reset_hint) if row.reset_hint in tuple(ResetHint) else ResetHint.UNKNOWN
     if row.kind == "histogram":
         positive = buckets_from(0, row.bucket_counts)
         bounds = tuple(row.bounds)
@@ -291,14 +306,14 @@ def from_stored(row: StoredHistogram) -> Histogram:
     positive = buckets_of_spans(row.positive_spans, row.positive_counts)
     negative = buckets_of_spans(row.negative_spans, row.negative_counts)
     histogram = Histogram(
-        row.scale,
+        scale,
         row.count,
         total,
         row.zero_threshold,
         row.zero_count,
         Buckets(positive.indexes + shift, positive.counts),
         Buckets(negative.indexes + shift, negative.counts),
-        tuple(row.bounds) if row.scale == CUSTOM_SCHEMA else (),
+        tuple(row.bounds) if scale == CUSTOM_SCHEMA else (),
         hint,
     )
-    return reduced(histogram, SCHEMA_MAX) if row.scale > SCHEMA_MAX else histogram
+    return reduced(histogram, SCHEMA_MAX) if scale > SCHEMA_MAX else histogram
