@@ -24,8 +24,12 @@ STATEMENT_SHARE = 0.7
 MEMORY_WORKER_PERIOD_MS = 50
 # Freed pages kept for the next load, of what is tracked. With the engine's own 0.2 a load of spans
 # spent a third of its CPU time in the kernel on pages that it had just given back: 2.6 us a span,
-# with this 1.6 to 2.0. They count as used, so above 0.9 of the limit they go all the same.
+# with this 1.6 to 2.0.
 DIRTY_SHARE_MAX = 0.5
+# They count as used, so near the limit they go all the same: a load that takes this much between
+# two looks of the memory worker would be refused (241) for pages that nobody uses.
+HEADROOM_BYTES = 256 * MEBIBYTE
+HEADROOM_SHARE_MIN, HEADROOM_SHARE_MAX = 0.1, 0.4
 
 _USERS = """<clickhouse>
   <profiles><default>
@@ -53,6 +57,7 @@ def server_settings(memory_bytes_max: int) -> dict[str, int | float]:
     """
     tracked = max(memory_bytes_max - UNTRACKED_BYTES, TRACKED_BYTES_MIN)
     cache = min(64 * MEBIBYTE, tracked // 16)
+    headroom = min(max(HEADROOM_BYTES / tracked, HEADROOM_SHARE_MIN), HEADROOM_SHARE_MAX)
     return {
         "max_server_memory_usage": tracked,
         "mark_cache_size": cache,
@@ -70,6 +75,7 @@ def server_settings(memory_bytes_max: int) -> dict[str, int | float]:
         "memory_worker_period_ms": MEMORY_WORKER_PERIOD_MS,
         "memory_worker_use_cgroup": 0,
         "memory_worker_purge_dirty_pages_threshold_ratio": DIRTY_SHARE_MAX,
+        "memory_worker_purge_total_memory_threshold_ratio": round(1 - headroom, 2),
     }
 
 
