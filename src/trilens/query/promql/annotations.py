@@ -6,17 +6,15 @@ the query. The Annotations puts `PromQL warning: ` or `PromQL info: ` before the
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
-from decimal import Decimal
 from typing import Literal, TypeAlias
 
 from trilens.query.promql.ast import Span
 from trilens.query.promql.errors import line_and_column
 from trilens.query.promql.labels import quoted
+from trilens.query.promql.number_text import short_number
 
 Combining: TypeAlias = Literal["aggregation", "addition", "subtraction"]
-_EXPONENT_MIN, _EXPONENT_END = -4, 6  # between these a number is written without one
 _WARNING = "PromQL warning: "
 _INFO = "PromQL info: "
 _QUANTILE_PAGE = (
@@ -51,14 +49,14 @@ class Annotations:
 
 
 def invalid_quantile(quantile: float) -> str:
-    said = short_float(quantile)
+    said = short_number(quantile)
     return f"quantile value should be between 0 and 1, got {said}"
 
 
 def invalid_ratio(ratio: float, capped_to: float) -> str:
     return (
-        f"ratio value should be between -1 and 1, got {short_float(ratio)},"
-        f" capping to {short_float(capped_to)}"
+        f"ratio value should be between -1 and 1, got {short_number(ratio)},"
+        f" capping to {short_number(capped_to)}"
     )
 
 
@@ -171,30 +169,3 @@ def reconciled_custom_buckets(combining: Combining) -> str:
 
 def _for_metric(metric: str) -> str:
     return f" for metric name {quoted(metric)}" if metric else ""
-
-
-def short_float(value: float) -> str:
-    """The shortest digits that say this number, with an exponent where it is far from 1 (%g)."""
-    if not math.isfinite(value):
-        return _special_float(value)
-    digits = Decimal(repr(value)).normalize()
-    exponent = digits.adjusted() if value else 0
-    if _EXPONENT_MIN <= exponent < _EXPONENT_END:
-        return format_float(value)
-    sign = "-" if exponent < 0 else "+"
-    mantissa = format(digits.scaleb(-exponent), "f")
-    return f"{mantissa}e{sign}{abs(exponent):02d}"
-
-
-def format_float(value: float) -> str:
-    """The shortest digits that say this number, never with an exponent."""
-    if not math.isfinite(value):
-        return _special_float(value)
-    text = format(Decimal(repr(value)), "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def _special_float(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    return "+Inf" if value > 0 else "-Inf"

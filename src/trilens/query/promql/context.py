@@ -89,7 +89,7 @@ class Site:
     """Where a function is called.
 
     `grid` are the moments it answers for; `query` are those of the whole query, which differ
-    inside of a subquery. `instant(selector, at_ms)` looks a selector up at moments of choice and
+    inside of a subquery. `instant(selector, grid)` looks a selector up at the moments of a grid and
     says also when each sample was taken.
     """
 
@@ -97,7 +97,7 @@ class Site:
     grid: Grid
     query: Grid
     notes: Annotations
-    instant: Callable[[Selector, Times], Sampled]
+    instant: Callable[[Selector, Grid], Sampled]
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 import xxhash
+from numpy.typing import NDArray
 
 from trilens.query.promql.ast import Matrix, Paren, Selector, Subquery
 from trilens.query.promql.errors import PromqlError
@@ -135,6 +136,19 @@ def absent_labels(expr: object) -> Labels:
         else:
             said.pop(matcher.name, None)
     return set_labels((), said)
+
+
+def histogram_flags(histograms: NDArray[np.object_]) -> Flags:
+    """Of the same shape: where there is one."""
+    flags = np.fromiter((one is not None for one in histograms.flat), np.bool_, histograms.size)
+    return flags.reshape(histograms.shape)
+
+
+def has_histogram(vector: Vector) -> Flags:
+    """[series, step]: where the vector is a histogram."""
+    if vector.histograms is None:
+        return np.zeros(vector.is_there.shape, dtype=np.bool_)
+    return vector.is_there & histogram_flags(vector.histograms)
 
 
 def drops_of(vector: Vector) -> Flags:
