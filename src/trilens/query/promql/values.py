@@ -14,7 +14,7 @@ Labels are sorted pairs, so that equal sets are equal tuples.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ Labels: TypeAlias = tuple[tuple[str, str], ...]
 Floats: TypeAlias = NDArray[np.float64]
 Flags: TypeAlias = NDArray[np.bool_]
 Times: TypeAlias = NDArray[np.int64]
+Extension: TypeAlias = Literal["", "anchored", "smoothed"]
 METRIC_NAME = "__name__"
 
 
@@ -91,7 +92,8 @@ class Window:
     """Range vectors. At step k, of series n, the samples from `first[n][k]` to before `end[n][k]`.
 
     These are the ones in (at_ms[k] - range_ms, at_ms[k]]: left-open, right-closed. `at_ms` are the
-    grid's moments after offset and @; with @ all are the same.
+    grid's moments after offset and @; with @ all are the same. An anchored or smoothed selector's
+    windows reach further, by the lookback: before the range, and if smoothed also behind it.
     """
 
     series: list[RawSeries]
@@ -100,6 +102,7 @@ class Window:
     at_ms: Times
     range_ms: int
     drops_name: Flags | None = None
+    extension: Extension = ""
 
 
 Value: TypeAlias = "Scalar | Text | Vector | Window"
