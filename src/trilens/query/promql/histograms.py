@@ -20,12 +20,12 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from trilens.query.promql.values import Floats
+from trilens.query.promql.values import Flags, Floats
 
 Indexes: TypeAlias = NDArray[np.int64]
 CUSTOM_SCHEMA: Final = -53
 SCHEMA_MAX: Final = 8
-TOLERANCE: Final = 1e-6
+MATCH_TOLERANCE: Final = 1e-6
 _NORMAL_MIN: Final = sys.float_info.min
 _FLOAT_MAX: Final = sys.float_info.max
 _EXPONENT_END: Final = 1024  # 2^1024 is no float anymore
@@ -147,7 +147,7 @@ def is_match(expected: Histogram, actual: Histogram, *, with_hint: bool = False)
     return (
         _layout(expected) == _layout(actual)
         and (not with_hint or expected.hint == actual.hint)
-        and bool(_is_near(np.array(_totals(expected)), np.array(_totals(actual))).all())
+        and bool(is_near(np.array(_totals(expected)), np.array(_totals(actual))).all())
         and _has_near_buckets(expected.positive, actual.positive)
         and _has_near_buckets(expected.negative, actual.negative)
     )
@@ -155,18 +155,19 @@ def is_match(expected: Histogram, actual: Histogram, *, with_hint: bool = False)
 
 def _has_near_buckets(expected: Buckets, actual: Buckets) -> bool:
     return np.array_equal(expected.indexes, actual.indexes) and bool(
-        _is_near(expected.counts, actual.counts).all()
+        is_near(expected.counts, actual.counts).all()
     )
 
 
-def _is_near(left: Floats, right: Floats) -> NDArray[np.bool_]:
+def is_near(left: Floats, right: Floats, tolerance: float = MATCH_TOLERANCE) -> Flags:
+    """Whether two numbers differ by less than this part of their sum."""
     with np.errstate(all="ignore"):
         difference = np.abs(left - right)
         both = np.abs(left) + np.abs(right)
         is_tiny = (left == 0) | (right == 0) | (both < _NORMAL_MIN)
-        limit = np.where(is_tiny, TOLERANCE * _NORMAL_MIN, TOLERANCE * np.minimum(both, _FLOAT_MAX))
+        limit = tolerance * np.where(is_tiny, _NORMAL_MIN, np.minimum(both, _FLOAT_MAX))
         is_nan = np.isnan(left) & np.isnan(right)
-        near: NDArray[np.bool_] = (left == right) | is_nan | (difference < limit)
+        near: Flags = (left == right) | is_nan | (difference < limit)
         return near
 
 
@@ -228,9 +229,7 @@ def bounds_of(histogram: Histogram, side: Buckets) -> tuple[Floats, Floats]:
     )
 
 
-def share_below(
-    lower: Floats, upper: Floats, value: float, *, is_linear: bool | NDArray[np.bool_]
-) -> Floats:
+def share_below(lower: Floats, upper: Floats, value: float, *, is_linear: bool | Flags) -> Floats:
     """Of the observations in each bucket that `value` is inside of; for others, any number.
 
     Between the bounds they are taken to lie evenly, on a logarithmic scale if not linear.
