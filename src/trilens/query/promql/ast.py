@@ -67,11 +67,15 @@ class Matcher:
     name: str
     op: MatchType
     value: str
+    span: Span = _span()
 
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """An instant vector selector. `matchers` has one for __name__ if `name` is given."""
+    """An instant vector selector. `matchers` has one for __name__ if `name` is given.
+
+    They are sorted by their text, so that the order they were written in does not count.
+    """
 
     name: str
     matchers: tuple[Matcher, ...]

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import re
 
+from trilens.query.promql.literals import quote
+
 _UNITS_MS = {
     "y": 365 * 86_400_000,
     "w": 7 * 86_400_000,
@@ -17,8 +19,9 @@ _UNITS_MS = {
     "s": 1000,
     "ms": 1,
 }
-_DURATION = re.compile("".join(f"(?:([0-9]+){unit})?" for unit in _UNITS_MS))
-_NANOSECONDS_MAX = 2**63 - 1
+_PART = re.compile(r"([0-9]+)([^0-9]+)")
+_DIGITS_MAX = 20
+_MS_MAX = (2**63 - 1) // 1_000_000
 _SECONDS_MAX = 2**63 / 1e9
 
 
@@ -28,17 +31,20 @@ def parse_duration(text: str) -> int:
         return 0
     if not text:
         raise ValueError("empty duration string")
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise ValueError(f'not a valid duration string: "{text}"')
-    if any(len(number or "") > len(str(_NANOSECONDS_MAX)) for number in match.groups()):
-        raise ValueError("duration out of range")
-    numbers = [int(number or 0) for number in match.groups()]
-    total_ms = sum(
-        number * unit_ms for number, unit_ms in zip(numbers, _UNITS_MS.values(), strict=True)
-    )
-    if total_ms * 1_000_000 > _NANOSECONDS_MAX:
-        raise ValueError("duration out of range")
+    total_ms, end, units_left = 0, 0, list(_UNITS_MS)
+    while end < len(text):
+        part = _PART.match(text, end)
+        if part is None or len(part[1]) > _DIGITS_MAX:
+            raise ValueError(f"not a valid duration string: {quote(text)}")
+        unit, end = part[2], part.end()
+        if unit not in _UNITS_MS:
+            raise ValueError(f"unknown unit {quote(unit)} in duration {quote(text)}")
+        if unit not in units_left:
+            raise ValueError(f"not a valid duration string: {quote(text)}")
+        del units_left[: units_left.index(unit) + 1]
+        total_ms += int(part[1]) * _UNITS_MS[unit]
+        if total_ms > _MS_MAX:
+            raise ValueError("duration out of range")
     return total_ms
 
 

@@ -29,6 +29,8 @@ _OPERATORS = frozenset([
     "+", "-", "*", "/", "%", "^", "==", "!=", "<=", "<", ">=", ">", "</", ">/", "=~", "!~",
     "@", "and", "or", "unless", "atan2",
 ])  # fmt: skip
+_LENGTH_CHARACTERS = frozenset("0123456789.+-*/%^,()[]")
+_OUTSIDE_LENGTH = "unexpected character in duration expression: "
 _QUOTED_IN_ERRORS = 10  # characters
 
 _SKIPPED = re.compile(r"(?:[ \t\n\r]+|#[^\n\r]*)+")
@@ -130,6 +132,7 @@ class _Lexer:
     open_parens: int = 0
     is_in_braces: bool = False
     is_in_brackets: bool = False
+    is_at_length: bool = False  # from a left bracket until the first number
     has_colon: bool = False
 
     def next_token(self) -> Token:
@@ -140,6 +143,8 @@ class _Lexer:
         character = self.query[start : start + 1]
         if not character:
             return self._end()
+        if self.is_at_length and character not in _LENGTH_CHARACTERS:
+            return self._in_brackets(character)
         return self._reader(character)(character)
 
     def _reader(self, character: str) -> Callable[[str], Token]:
@@ -166,13 +171,18 @@ class _Lexer:
         after = self._peek(self.position + 1)
         return self.query[self.position] == "." and after in _DIGITS
 
+    def _unclosed_bracket(self) -> str:
+        if self.is_at_length:
+            return "unexpected end of input in duration expression"
+        return "unclosed left bracket"
+
     def _end(self) -> Token:
         if self.is_in_braces:
             raise _Unreadable("unexpected end of input inside braces", self.position)
         if self.open_parens:
             raise _Unreadable("unclosed left parenthesis", self.position)
         if self.is_in_brackets:
-            raise _Unreadable("unclosed left bracket", self.position)
+            raise _Unreadable(self._unclosed_bracket(), self.position)
         return Token("EOF", "", self.position)
 
     def _in_braces(self, character: str) -> Token:
@@ -208,11 +218,11 @@ class _Lexer:
         elif character == "[":
             if self.is_in_brackets:
                 raise _Unreadable("unexpected left bracket '['", self.position)
-            self.is_in_brackets, self.has_colon = True, False
+            self.is_in_brackets, self.is_at_length, self.has_colon = True, True, False
         else:
             if not self.is_in_brackets:
                 raise _Unreadable("unexpected right bracket ']'", self.position)
-            self.is_in_brackets = False
+            self.is_in_brackets = self.is_at_length = False
         return self._take(character, after)
 
     def _in_brackets(self, character: str) -> Token:
@@ -225,6 +235,8 @@ class _Lexer:
         if word and word[0].lower() in DURATION_WORDS:
             return self._take(word[0].lower(), word.end())
         shown = literals.quote_character(character)
+        if self.is_at_length:
+            raise _Unreadable(_OUTSIDE_LENGTH + shown, self.position)
         raise _Unreadable(f"unexpected character: {shown}, expected ':'", self.position)
 
     def _word(self, _: str) -> Token:
@@ -255,6 +267,7 @@ class _Lexer:
         raise _Unreadable(f"unexpected character: {shown}", start)
 
     def _number(self, _: str) -> Token:
+        self.is_at_length = False
         if number := _NUMBER.match(self.query, self.position):
             return self._take("NUMBER", number.end())
         if length := _LENGTH.match(self.query, self.position):

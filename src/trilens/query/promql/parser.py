@@ -257,10 +257,10 @@ class _Parser:
         cursor = self.cursor
         start = cursor.token.start
         name = cursor.take().text if cursor.kind != "{" else ""
+        named = [Matcher(METRIC_NAME, "=", name, span=Span(start, cursor.end))] if name else []
         matchers = self._matchers() if cursor.kind == "{" else []
-        if name:
-            matchers.append(Matcher(METRIC_NAME, "=", name))
-        return Selector(name, tuple(matchers), span=Span(start, cursor.end))
+        ordered = sorted((*named, *matchers), key=printer.text)
+        return Selector(name, tuple(ordered), span=Span(start, cursor.end))
 
     def _matchers(self) -> list[Matcher]:
         cursor = self.cursor
@@ -281,18 +281,19 @@ class _Parser:
         operator = _MATCH_OPERATORS.get(cursor.kind)
         if operator is None:
             if token.kind == "STRING":
-                return Matcher(METRIC_NAME, "=", name)
+                return Matcher(METRIC_NAME, "=", name, span=Span(token.start, token.end))
             cursor.unexpected("label matching", "label matching operator")
         cursor.take()
         if cursor.kind != "STRING":
             cursor.unexpected("label matching", "string")
         value = literals.unquote(cursor.take().text)
+        span = Span(token.start, cursor.end)
         if operator in {"=~", "!~"}:
             try:
                 parse_regex(value)
             except ValueError as error:
-                cursor.refuse(str(error), Span(token.start, cursor.end))
-        return Matcher(name, operator, value)
+                cursor.refuse(str(error), span)
+        return Matcher(name, operator, value, span=span)
 
     def _with_modifiers(self, found: Expr) -> Expr:
         cursor = self.cursor

@@ -154,8 +154,8 @@ class _Settling:
 
     def _check_selector(self, node: Selector, *, may_be_all: bool = False) -> None:
         if node.name:
-            for matcher in node.matchers[:-1]:
-                if matcher.name == METRIC_NAME:
+            for matcher in node.matchers:
+                if matcher.name == METRIC_NAME and matcher.span.start > node.span.start:
                     names = f"{quote(node.name)} or {quote(matcher.value)}"
                     self._refuse(f"metric name must not be set twice: {names}", node.span)
         elif not may_be_all and not is_selective(node.matchers):

@@ -13,6 +13,7 @@ from trilens.query.promql.ast import (
     DurationExpr,
     Expr,
     Length,
+    Matcher,
     Matching,
     Matrix,
     Number,
@@ -72,12 +73,17 @@ def _selected(node: Selector) -> Json:
         **_length("offset", node.offset),
         "matchers": [
             {"name": matcher.name, "type": matcher.op, "value": matcher.value}
-            for matcher in node.matchers
+            for matcher in sorted(node.matchers, key=lambda matcher: _place(matcher, node))
         ],
         **_at(node.at),
         "anchored": node.extension == "anchored",
         "smoothed": node.extension == "smoothed",
     }
+
+
+def _place(matcher: Matcher, node: Selector) -> tuple[bool, int]:
+    """As written; what the name before the braces means comes last."""
+    return bool(node.name) and matcher.span.start == node.span.start, matcher.span.start
 
 
 def _selector(node: Selector) -> Json:
