@@ -164,15 +164,17 @@ def _between_vectors(node: Binary, left: Vector, right: Vector, notes: Annotatio
     matching = node.matching or Matching("one-to-one")
     pairs = match_pairs(left, right, matching, keeps_name=node.op not in _ARITHMETIC)
     swapped = matching.cardinality == "one-to-many"
-    left_rows, right_rows = (pairs.one, pairs.many) if swapped else (pairs.many, pairs.one)
+    many, one = (right, left) if swapped else (left, right)
     sides = (
-        _operand(left, left_rows, matching.fill_left),
-        _operand(right, right_rows, matching.fill_right),
+        _operand(many, pairs.many, matching.fill_left),
+        _operand(one, pairs.one, matching.fill_right),
     )
+    if swapped:
+        sides = sides[::-1]
     outcome = _compute(node, *sides, pairs.is_there, notes)
     if node.return_bool:
         outcome = _as_claims(outcome, pairs.is_there & _comparable(node.op, *sides))
-    drops = _drops_of_pairs(pairs, right if swapped else left)
+    drops = _drops_of_pairs(pairs, many)
     if node.return_bool:
         drops = np.ones_like(drops)
     return merge_same(

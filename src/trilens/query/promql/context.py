@@ -11,7 +11,17 @@ from typing import Protocol, TypeAlias
 import numpy as np
 
 from trilens.query.promql.annotations import Annotations
-from trilens.query.promql.ast import Call, Selector
+from trilens.query.promql.ast import (
+    Aggregate,
+    Binary,
+    Call,
+    Expr,
+    Matrix,
+    Paren,
+    Selector,
+    Subquery,
+    Unary,
+)
 from trilens.query.promql.errors import PromqlError
 from trilens.query.promql.values import Grid, RawSeries, Text, Times, Value, Vector, Window
 
@@ -102,10 +112,14 @@ class Site:
 
 @dataclass(slots=True)
 class Sampled:
-    """A selector's newest samples, and their times [series, step] in ms."""
+    """A selector's newest samples with their own times [series, step] in ms.
+
+    `starts_ms` are their start timestamps, 0 where unknown; None: all are.
+    """
 
     vector: Vector
     taken_ms: Times
+    starts_ms: Times | None = None
 
 
 Function: TypeAlias = Callable[[Site, list[Value]], Value]
@@ -113,3 +127,20 @@ Function: TypeAlias = Callable[[Site, list[Value]], Value]
 
 def empty_vector(steps: int) -> Vector:
     return Vector(labels=[], values=np.zeros((0, steps)), is_there=np.zeros((0, steps), np.bool_))
+
+
+def operands(node: Expr) -> tuple[Expr, ...]:
+    """The nodes right below."""
+    match node:
+        case Matrix():
+            return (node.selector,)
+        case Call():
+            return node.args
+        case Binary():
+            return (node.left, node.right)
+        case Aggregate():
+            return (node.expr,) if node.param is None else (node.expr, node.param)
+        case Unary() | Paren() | Subquery():
+            return (node.expr,)
+        case _:
+            return ()

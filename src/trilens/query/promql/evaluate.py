@@ -36,14 +36,18 @@ from trilens.query.promql.context import (
     Sampled,
     Site,
     Source,
+    operands,
     size_of,
 )
 from trilens.query.promql.errors import PromqlError
+from trilens.query.promql.functions_info import INFO_FUNCTIONS
 from trilens.query.promql.functions_label import LABEL_FUNCTIONS
 from trilens.query.promql.functions_math import MATH_FUNCTIONS
 from trilens.query.promql.functions_set import SET_FUNCTIONS
 from trilens.query.promql.functions_time import TIME_FUNCTIONS
-from trilens.query.promql.histogram_arithmetic import negate
+from trilens.query.promql.histogram_arithmetic import negate, with_hint
+from trilens.query.promql.histogram_functions import HISTOGRAM_FUNCTIONS
+from trilens.query.promql.histograms import Histogram, ResetHint
 from trilens.query.promql.instant import sample
 from trilens.query.promql.labels import (
     absent_labels,
@@ -58,6 +62,8 @@ from trilens.query.promql.values import Grid, RawSeries, Scalar, Text, Times, Va
 from trilens.query.promql.windows import make_window
 
 _FUNCTIONS: dict[str, Function] = {
+    **HISTOGRAM_FUNCTIONS,
+    **INFO_FUNCTIONS,
     **LABEL_FUNCTIONS,
     **MATH_FUNCTIONS,
     **SET_FUNCTIONS,
@@ -136,7 +142,7 @@ class _Evaluation:
             return node.at is not None
         if isinstance(node, Call) and node.function in _OF_THE_MOMENT:
             return False
-        return all(map(self._is_invariant, _operands(node)))
+        return all(map(self._is_invariant, operands(node)))
 
     def number(self, node: Number, grid: Grid) -> Value:
         return Scalar(np.full(grid.count, node.value))
@@ -228,7 +234,7 @@ class _Evaluation:
         return window
 
     def call(self, node: Call, grid: Grid) -> Value:
-        args = [self.value(arg, grid) for arg in node.args]
+        args = [self.value(arg, grid) for arg in node.args if not _is_looked_up(node, arg)]
         if node.function in RANGE_FUNCTIONS:
             return self._range_call(node, args, grid)
         site = Site(node, grid, self.query, self.notes, self.sampled)
@@ -265,20 +271,14 @@ _NODES: dict[type, Callable[[_Evaluation, Any, Grid], Value]] = {
 }
 
 
-def _operands(node: Expr) -> tuple[Expr, ...]:
-    match node:
-        case Matrix():
-            return (node.selector,)
-        case Call():
-            return node.args
-        case Binary():
-            return (node.left, node.right)
-        case Aggregate():
-            return (node.expr,) if node.param is None else (node.expr, node.param)
-        case Unary() | Paren():
-            return (node.expr,)
-        case _:
-            return ()
+def _is_looked_up(node: Call, arg: Expr) -> bool:
+    """Selectors that a function asks for itself, in a way of its own."""
+    while isinstance(arg, Paren):
+        arg = arg.expr
+    return isinstance(arg, Selector) and (
+        node.function in {"timestamp", "start_timestamp"}
+        or (node.function == "info" and arg is not node.args[0])
+    )
 
 
 def _is_worth_spreading(node: Expr) -> bool:
@@ -308,6 +308,13 @@ def _as_series(vector: Vector, times_ms: Times) -> list[RawSeries]:
         there = vector.is_there[row]
         histograms = None
         if vector.histograms is not None:
-            histograms = list(vector.histograms[row][there])
+            histograms = [_unhinted(one) for one in vector.histograms[row][there]]
         series.append(RawSeries(labels, times_ms[there], vector.values[row][there], histograms))
     return series
+
+
+def _unhinted(histogram: Histogram | None) -> Histogram | None:
+    """The sample before is another one than when the hint was given."""
+    if histogram is None or histogram.hint is ResetHint.GAUGE:
+        return histogram
+    return with_hint(histogram, ResetHint.UNKNOWN)

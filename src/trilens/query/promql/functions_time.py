@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from trilens.query.promql.ast import Paren, Selector
-from trilens.query.promql.context import Function, Site
+from trilens.query.promql.ast import Call, Paren, Selector
+from trilens.query.promql.context import Function, Site, empty_vector
 from trilens.query.promql.labels import has_histogram, without_empty_rows
 from trilens.query.promql.values import Floats, Grid, Scalar, Times, Value, Vector
 
@@ -33,18 +33,38 @@ def _time(site: Site, _args: list[Value]) -> Value:
 
 def _timestamp(site: Site, args: list[Value]) -> Value:
     """Of a plain selector the samples' own times, else those of the steps."""
-    expr = site.node.args[0]
+    selector = _selector_of(site.node)
+    if selector is not None:
+        sampled = site.instant(selector, site.grid)
+        return _named_later(sampled.vector, sampled.taken_ms / 1000)
+    assert isinstance(args[0], Vector)
+    times_ms = np.broadcast_to(site.grid.times_ms(), args[0].values.shape)
+    return _named_later(args[0], times_ms / 1000)
+
+
+def _start_timestamp(site: Site, _args: list[Value]) -> Value:
+    """Since when a counter has counted, as the sample says it; only samples know it."""
+    selector = _selector_of(site.node)
+    if selector is None:
+        return empty_vector(site.grid.count)
+    sampled = site.instant(selector, site.grid)
+    starts_ms = sampled.starts_ms
+    if starts_ms is None:
+        starts_ms = np.zeros_like(sampled.taken_ms)
+    return _named_later(sampled.vector, starts_ms / 1000)
+
+
+def _selector_of(node: Call) -> Selector | None:
+    expr = node.args[0]
     while isinstance(expr, Paren):
         expr = expr.expr
-    if isinstance(expr, Selector):
-        sampled = site.instant(expr, site.grid)
-        vector, times_ms = sampled.vector, sampled.taken_ms
-    else:
-        assert isinstance(args[0], Vector)
-        vector = args[0]
-        times_ms = np.broadcast_to(site.grid.times_ms(), vector.values.shape)
+    return expr if isinstance(expr, Selector) else None
+
+
+def _named_later(vector: Vector, values: Floats) -> Vector:
+    """The same series with these values; their names go."""
     drops = np.ones(len(vector.labels), dtype=np.bool_)
-    return Vector(vector.labels, times_ms / 1000, vector.is_there, None, drops)
+    return Vector(vector.labels, values, vector.is_there, None, drops)
 
 
 def _of_date(part: Callable[[Times], Times]) -> Function:
@@ -130,6 +150,7 @@ TIME_FUNCTIONS: dict[str, Function] = {
     "month": _of_date(_month),
     "range": _query_fact(lambda query: query.end_ms - query.start_ms),
     "start": _query_fact(lambda query: query.start_ms),
+    "start_timestamp": _start_timestamp,
     "step": _query_fact(lambda query: query.step_ms),
     "time": _time,
     "timestamp": _timestamp,

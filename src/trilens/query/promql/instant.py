@@ -51,7 +51,7 @@ def sample(
         is_there[kept],
         _histograms(series, place[kept], is_there[kept]),
     )
-    return Sampled(vector, taken_ms[kept])
+    return Sampled(vector, taken_ms[kept], _starts(series, place[kept]))
 
 
 def _places(times_ms: Times, firsts: Times, ends: Times, at_ms: Times) -> Times:
@@ -76,6 +76,14 @@ def _smoothed(
         line = left + (right - left) * ((at_ms - left_ms) / (right_ms - left_ms))
     between = has_left & has_right & (left_ms < at_ms)
     return np.where(between, line, np.where(has_left, left, right))
+
+
+def _starts(series: list[RawSeries], place: Times) -> Times | None:
+    if all(one.starts_ms is None for one in series):
+        return None
+    return np.concatenate(
+        [np.zeros_like(one.times_ms) if one.starts_ms is None else one.starts_ms for one in series]
+    )[place]
 
 
 def _histograms(

@@ -16,7 +16,7 @@ from trilens.query.promql.ast import Matrix, Paren, Selector, Subquery
 from trilens.query.promql.errors import PromqlError
 from trilens.query.promql.values import METRIC_NAME, Flags, Labels, Times, Vector
 
-# What describes a metric and not its origin: gone after arithmetic, ignored when series match.
+# What describes a metric and not its origin: gone after arithmetic.
 METADATA = frozenset({METRIC_NAME, "__type__", "__unit__"})
 SAME_LABELSET = "vector cannot contain metrics with the same labelset"
 _ESCAPED = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
@@ -54,10 +54,13 @@ def set_labels(labels: Labels, changes: Mapping[str, str]) -> Labels:
 
 
 def match_labels(labels: Labels, names: Iterable[str], *, on: bool) -> Labels:
-    """What counts when series look for their partners: `on` these names, or all but these."""
+    """What counts when series look for their partners: `on` these names, or all but these.
+
+    The metric's name counts only if asked for; its type and unit are labels like others.
+    """
     if on:
         return keep_labels(labels, names)
-    return drop_labels(labels, METADATA | frozenset(names))
+    return drop_labels(labels, {METRIC_NAME, *names})
 
 
 def group_labels(labels: Labels, names: Iterable[str], *, without: bool) -> Labels:

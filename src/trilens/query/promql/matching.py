@@ -3,7 +3,8 @@
 One side is "many", the other is "one": at each step at most one of its series may be there for
 each match group (the labels that `on` or `ignoring` leave). One-to-one is the case where the same
 holds for the many side. A pair of a series from each side is a row of the result; a row number of
--1 is a side that is missing and was filled.
+-1 is a side that is missing and was filled. fill_left is for the many side and fill_right for the
+one, also with group_right, where the many side is the right one: Prometheus has it so.
 """
 
 from __future__ import annotations
@@ -72,8 +73,7 @@ def match_pairs(left: Vector, right: Vector, matching: Matching, *, keeps_name: 
     """
     swapped = matching.cardinality == "one-to-many"
     sides = _grouped(right, left, matching) if swapped else _grouped(left, right, matching)
-    fills = (matching.fill_right, matching.fill_left)
-    fill_many, fill_one = fills if swapped else fills[::-1]
+    fill_many, fill_one = matching.fill_left, matching.fill_right
     active = _is_possible(sides.many, fill_many) & _is_possible(sides.one, fill_one)
     _check_one_side(sides, active, matching, "left" if swapped else "right")
     parts = [_met(sides)]
