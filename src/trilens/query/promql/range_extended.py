@@ -245,6 +245,9 @@ def interpolated_histogram(
         return before
     if share >= 1:
         return after
+    if before.is_custom != after.is_custom:
+        notes.warn(texts.mixed_exponential_custom)
+        return None
     if is_counter and is_reset(after, before):
         return multiply(after, share)  # it began at zero
     step = notes.accept(subtract(after, before), "subtraction")
