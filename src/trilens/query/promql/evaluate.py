@@ -48,7 +48,7 @@ from trilens.query.promql.functions_time import TIME_FUNCTIONS
 from trilens.query.promql.histogram_arithmetic import negate, with_hint
 from trilens.query.promql.histogram_functions import HISTOGRAM_FUNCTIONS
 from trilens.query.promql.histograms import Histogram, ResetHint
-from trilens.query.promql.instant import sample
+from trilens.query.promql.instant import newest_samples
 from trilens.query.promql.labels import (
     absent_labels,
     drop_flagged_names,
@@ -57,6 +57,7 @@ from trilens.query.promql.labels import (
 )
 from trilens.query.promql.moments import positive_ms, shift_of, subquery_grid
 from trilens.query.promql.range_calls import RangeCall
+from trilens.query.promql.range_extended import extended_series, smoothed_vector
 from trilens.query.promql.range_functions import RANGE_FUNCTIONS
 from trilens.query.promql.values import Grid, RawSeries, Scalar, Text, Times, Value, Vector, Window
 from trilens.query.promql.windows import make_window
@@ -88,6 +89,8 @@ def evaluate(
     limits = limits or Limits()
     evaluation = _Evaluation(grid, source, notes, limits, Budget(limits), {})
     value = evaluation.value(expr, grid)
+    if isinstance(value, Window) and value.extension:
+        return _listed(value)
     if not isinstance(value, Vector):
         return value
     result = without_empty_rows(drop_flagged_names(value))
@@ -95,6 +98,14 @@ def evaluate(
         return result
     rows = sorted(range(len(result.labels)), key=lambda row: result.labels[row])
     return take_rows(result, np.array(rows, dtype=np.int64))
+
+
+def _listed(window: Window) -> Window:
+    """An extended window as its samples are shown: with the ones at both ends of the range."""
+    series = extended_series(window)
+    zeros = [np.zeros(len(window.at_ms), dtype=np.int64) for _ in series]
+    ends = [np.full(len(window.at_ms), len(one.times_ms), dtype=np.int64) for one in series]
+    return Window(series, zeros, ends, window.at_ms, window.range_ms)
 
 
 @dataclass(slots=True)
@@ -182,12 +193,15 @@ class _Evaluation:
     def sampled(self, node: Selector, grid: Grid) -> Sampled:
         """The newest samples of a selector at the moments of a grid."""
         at_ms = shift_of(node, self.query).apply(grid.times_ms())
-        ahead_ms = self.limits.lookback_ms if node.extension == "smoothed" else 0
-        series = self._select(node, at_ms, self.limits.lookback_ms, ahead_ms)
-        return sample(series, at_ms, self.limits.lookback_ms, is_smoothed=ahead_ms > 0)
+        lookback_ms = self.limits.lookback_ms
+        if node.extension != "smoothed":
+            return newest_samples(self._select(node, at_ms, lookback_ms), at_ms, lookback_ms)
+        series = self._select(node, at_ms, lookback_ms, lookback_ms)
+        vector = smoothed_vector(series, at_ms, lookback_ms, self.notes, node.span)
+        return Sampled(vector, np.broadcast_to(at_ms, vector.values.shape))
 
     def _select(
-        self, node: Selector, at_ms: Times, before_ms: int, ahead_ms: int
+        self, node: Selector, at_ms: Times, before_ms: int, ahead_ms: int = 0
     ) -> list[RawSeries]:
         if not len(at_ms):
             return []

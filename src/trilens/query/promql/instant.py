@@ -6,17 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trilens.query.promql.context import Sampled, empty_vector
-from trilens.query.promql.values import Flags, Floats, RawSeries, Times, Vector
+from trilens.query.promql.values import Flags, RawSeries, Times, Vector
 from trilens.query.promql.windows import STALE_MARKER_BITS
 
 
-def sample(
-    series: list[RawSeries], at_ms: Times, lookback_ms: int, *, is_smoothed: bool = False
-) -> Sampled:
+def newest_samples(series: list[RawSeries], at_ms: Times, lookback_ms: int) -> Sampled:
     """Samples of (at_ms[k] - lookback_ms, at_ms[k]]; a stale marker ends a series at once.
 
-    Smoothed, a float lies on the line between its neighbours, the one behind being searched as
-    far ahead. Series without any sample are left out.
+    Series without any sample are left out.
     """
     series = [one for one in series if len(one.times_ms)]
     if not series or not len(at_ms):
@@ -33,17 +30,6 @@ def sample(
         & (values.view(np.int64)[place] != STALE_MARKER_BITS)
     )
     found, taken_ms = values[place], times_ms[place]
-    if is_smoothed:
-        after = np.minimum(newest + 1, ends[:, np.newaxis] - 1)
-        follows = (
-            (newest + 1 < ends[:, np.newaxis])
-            & (times_ms[after] <= at_ms + lookback_ms)
-            & (values.view(np.int64)[after] != STALE_MARKER_BITS)
-        )
-        found = _smoothed((found, taken_ms, is_there), (values[after], times_ms[after], follows),
-                          at_ms)  # fmt: skip
-        is_there = is_there | follows
-        taken_ms = np.broadcast_to(at_ms, found.shape)
     kept = is_there.any(axis=1)
     vector = Vector(
         [one.labels for one, keeps in zip(series, kept, strict=True) if keeps],
@@ -64,18 +50,6 @@ def _places(times_ms: Times, firsts: Times, ends: Times, at_ms: Times) -> Times:
     number = np.arange(len(firsts), dtype=np.int64) * width
     keys = np.repeat(number, ends - firsts) + (times_ms - lowest)
     return np.searchsorted(keys, number[:, np.newaxis] + (at_ms - lowest), side="right")
-
-
-def _smoothed(
-    before: tuple[Floats, Times, Flags], after: tuple[Floats, Times, Flags], at_ms: Times
-) -> Floats:
-    """Between both neighbours, or the one there is."""
-    left, left_ms, has_left = before
-    right, right_ms, has_right = after
-    with np.errstate(all="ignore"):
-        line = left + (right - left) * ((at_ms - left_ms) / (right_ms - left_ms))
-    between = has_left & has_right & (left_ms < at_ms)
-    return np.where(between, line, np.where(has_left, left, right))
 
 
 def _starts(series: list[RawSeries], place: Times) -> Times | None:
