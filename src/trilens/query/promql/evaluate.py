@@ -8,7 +8,7 @@ still see them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -70,6 +70,9 @@ _FUNCTIONS: dict[str, Function] = {
     **SET_FUNCTIONS,
     **TIME_FUNCTIONS,
 }
+# They need no buckets; below them Prometheus finds resets as it reads. Elsewhere what it has stored
+# says that a counter went on, but never that it was reset.
+_OF_TOTALS = frozenset({"histogram_avg", "histogram_count", "histogram_sum"})
 # What depends on the moment even where its arguments do not.
 _OF_THE_MOMENT = frozenset(TIME_FUNCTIONS) | {"predict_linear"}
 
@@ -118,6 +121,7 @@ class _Evaluation:
     limits: Limits
     budget: Budget
     known_invariant: dict[int, bool]  # by the id of the node
+    knows_resets: bool = False  # below histogram_count and its like
 
     def value(self, node: Expr, grid: Grid) -> Value:
         """One node's worth; its operands are let go of when it is known."""
@@ -208,7 +212,7 @@ class _Evaluation:
         series = self.source.select(node, int(at_ms.min()) - before_ms, int(at_ms.max()) + ahead_ms)
         self.budget.check_series(len(series))
         self.budget.hold(sum(len(one.times_ms) for one in series))
-        return series
+        return series if self.knows_resets else list(map(_without_resets, series))
 
     def matrix(self, node: Matrix, grid: Grid) -> Value:
         selector = node.selector
@@ -238,7 +242,9 @@ class _Evaluation:
         inner = subquery_grid(int(at_ms.min()), int(at_ms.max()), range_ms, step_ms)
         if not inner.count:
             return make_window([], at_ms, range_ms)
+        knew_resets, self.knows_resets = self.knows_resets, False
         value = self.value(node.expr, inner)
+        self.knows_resets = knew_resets
         if isinstance(value, Scalar):
             value = Vector([()], value.values[np.newaxis, :], np.ones((1, inner.count), np.bool_))
         assert isinstance(value, Vector)
@@ -248,7 +254,11 @@ class _Evaluation:
         return window
 
     def call(self, node: Call, grid: Grid) -> Value:
+        knew_resets = self.knows_resets
+        if node.function in HISTOGRAM_FUNCTIONS:
+            self.knows_resets = node.function in _OF_TOTALS
         args = [self.value(arg, grid) for arg in node.args if not _is_looked_up(node, arg)]
+        self.knows_resets = knew_resets
         if node.function in RANGE_FUNCTIONS:
             return self._range_call(node, args, grid)
         site = Site(node, grid, self.query, self.notes, self.sampled)
@@ -332,3 +342,15 @@ def _unhinted(histogram: Histogram | None) -> Histogram | None:
     if histogram is None or histogram.hint is ResetHint.GAUGE:
         return histogram
     return with_hint(histogram, ResetHint.UNKNOWN)
+
+
+def _without_resets(series: RawSeries) -> RawSeries:
+    if series.histograms is None:
+        return series
+    histograms = [
+        with_hint(one, ResetHint.UNKNOWN)
+        if one is not None and one.hint is ResetHint.RESET
+        else one
+        for one in series.histograms
+    ]
+    return replace(series, histograms=histograms)
