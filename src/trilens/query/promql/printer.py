@@ -29,11 +29,13 @@ from trilens.query.promql.ast import (
     Unary,
 )
 from trilens.query.promql.durations import print_duration
+from trilens.query.promql.literals import quote
 from trilens.query.promql.values import METRIC_NAME
 
 _Node: TypeAlias = "Expr | DurationExpr | Matcher"
 _LINE_MAX = 100
 _INDENT = "  "
+_NOT_BARE = frozenset({"without", "inf", "nan"})  # the lexer takes them for something else
 
 
 def text(node: _Node) -> str:
@@ -82,7 +84,7 @@ def _number(node: Number) -> str:
 
 
 def _string(node: String) -> str:
-    return literals.quote(node.value)
+    return quote(node.value)
 
 
 def _duration_expr(node: DurationExpr) -> str:
@@ -97,15 +99,16 @@ def _duration_expr(node: DurationExpr) -> str:
 
 
 def _matcher(node: Matcher) -> str:
-    return f"{_label(node.name)}{node.op}{literals.quote(node.value)}"
+    return f"{_label(node.name)}{node.op}{quote(node.value)}"
 
 
 def _label(name: str) -> str:
-    return name if literals.is_plain_label(name) else literals.quote(name)
+    return name if literals.is_plain_label(name) else quote(name)
 
 
 def _labels(names: Iterable[str]) -> str:
-    return f"({', '.join(map(_label, names))})"
+    written = (quote(name) if name.lower() in _NOT_BARE else _label(name) for name in names)
+    return f"({', '.join(written)})"
 
 
 def _selector(node: Selector) -> str:
