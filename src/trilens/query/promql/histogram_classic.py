@@ -70,7 +70,11 @@ def make_monotonic(buckets: ClassicBuckets) -> tuple[ClassicBuckets, Repairs]:
     for row, (bound, counts, is_there) in enumerate(
         zip(buckets.bounds, buckets.counts, buckets.is_there, strict=True)
     ):
-        is_changed = is_there & ~(is_seen & is_near(before, counts, _ROUNDING))
+        is_changed = is_there
+        # That counts go up by more than rounding, or not at all, is cheap to see and the rule.
+        is_plain = (counts == before) | (counts > before + np.abs(before) * (3 * _ROUNDING))
+        if not (is_plain | ~is_seen | ~is_there).all():
+            is_changed = is_there & ~(is_seen & is_near(before, counts, _ROUNDING))
         is_less = is_changed & is_seen & (counts < before)
         if is_less.any():
             is_forced |= is_less
