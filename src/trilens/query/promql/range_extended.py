@@ -245,9 +245,6 @@ def interpolated_histogram(
         return before
     if share >= 1:
         return after
-    if before.is_custom != after.is_custom:
-        notes.warn(texts.mixed_exponential_custom)
-        return None
     if is_counter and is_reset(after, before):
         return multiply(after, share)  # it began at zero
     step = notes.accept(subtract(after, before), "subtraction")
@@ -316,13 +313,23 @@ def _smoothed_histograms(call: RangeCall, samples: Samples) -> Outcome:
             put_histogram(outcome, row, step, newest)
         else:
             notes = MetricNotes.about(call.notes, call.span, samples.series[row].labels)
-            pair = samples.histograms[place - 1], samples.histograms[place]
-            began_ms, ended_ms = samples.times_ms[place - 1 : place + 1]
-            share = float((at_ms[step] - began_ms) / (ended_ms - began_ms))
-            is_counter = not {one.hint for one in pair} <= {ResetHint.GAUGE}
-            between = interpolated_histogram(*pair, share, notes, is_counter=is_counter)
+            between = _between_samples(samples, place - 1, int(at_ms[step]), notes)
             put_histogram(outcome, row, step, between)
     return outcome
+
+
+def _between_samples(
+    samples: Samples, place: int, at_ms: int, notes: MetricNotes
+) -> Histogram | None:
+    assert samples.histograms is not None
+    before, after = samples.histograms[place : place + 2]
+    if before.is_custom != after.is_custom:
+        notes.warn(texts.mixed_exponential_custom)
+        return None
+    began_ms, ended_ms = samples.times_ms[place : place + 2]
+    share = float((at_ms - began_ms) / (ended_ms - began_ms))
+    is_counter = not {before.hint, after.hint} <= {ResetHint.GAUGE}
+    return interpolated_histogram(before, after, share, notes, is_counter=is_counter)
 
 
 def _around(at_ms: Times, samples: Samples) -> tuple[Times, Flags, Flags]:

@@ -38,7 +38,7 @@ from trilens.query.promql.range_histograms import (
     histogram_steps,
     histogram_totals,
 )
-from trilens.query.promql.range_rates import float_rises, float_steps
+from trilens.query.promql.range_rates import float_rises, float_steps, nothing
 from trilens.query.promql.range_resets import count_changes, count_resets, starts_overlap
 from trilens.query.promql.range_sums import window_counts, window_means, window_sums
 from trilens.query.promql.range_trends import (
@@ -106,21 +106,22 @@ def _time_of_last(call: RangeCall) -> Vector:
 
 
 def _picked(samples: Samples, places: Times) -> Outcome:
+    if not len(samples.values):
+        return nothing(samples)
     is_there = samples.counts > 0
     places = np.where(is_there, places, 0)
-    values = samples.values[places] if len(samples.values) else np.zeros(places.shape)
     histograms: Histograms | None = None
     if samples.histograms is not None:
         histograms = samples.histograms[places]
         histograms[~is_there] = None
-    return Outcome(values, is_there, histograms)
+    return Outcome(samples.values[places], is_there, histograms)
 
 
 def _times_of(samples: Samples, places: Times) -> Outcome:
     """Seconds."""
-    is_there = samples.counts > 0
     if not len(samples.times_ms):
-        return Outcome(np.zeros(places.shape), is_there)
+        return nothing(samples)
+    is_there = samples.counts > 0
     return Outcome(samples.times_ms[np.where(is_there, places, 0)] / 1000, is_there)
 
 
@@ -145,7 +146,7 @@ def _extreme(call: RangeCall, *, of_time: bool, sign: float = 1.0) -> Vector:
         floats = samples.only_floats()
         note_ignored_histograms(call, samples, floats)
         if not len(floats.values):
-            return Outcome(np.zeros(floats.first.shape), floats.counts > 0)
+            return nothing(floats)
         places = last_largest(sign * floats.values, floats.first, floats.end)
         picked = floats.times_ms[places] / 1000 if of_time else floats.values[places]
         return Outcome(picked, floats.counts > 0)
