@@ -25,6 +25,7 @@ from trilens.query.promql.annotations import (
     reconciled_custom_buckets,
 )
 from trilens.query.promql.ast import Aggregate
+from trilens.query.promql.context import Budget
 from trilens.query.promql.errors import PromqlError
 from trilens.query.promql.histogram_arithmetic import Combined, mean, total
 from trilens.query.promql.histogram_text import histogram_string
@@ -96,7 +97,9 @@ class _Groups:
         return np.arange(len(self.group)) - self.starts[self.group]
 
 
-def aggregate(node: Aggregate, operand: Vector, param: Value | None, notes: Annotations) -> Vector:
+def aggregate(
+    node: Aggregate, operand: Vector, param: Value | None, notes: Annotations, budget: Budget
+) -> Vector:
     """Raises PromqlError where a parameter is none that the aggregation can work with."""
     steps = operand.values.shape[1]
     numbers = param.values if isinstance(param, Scalar) else np.zeros(steps)
@@ -109,7 +112,7 @@ def aggregate(node: Aggregate, operand: Vector, param: Value | None, notes: Anno
         if node.op in _CHOICES:
             return _chosen(groups, numbers)
         if node.op == "count_values":
-            return _count_values(groups, text)
+            return _count_values(groups, text, budget)
         if node.op == "quantile":
             return _result(groups, *_quantile(groups, numbers))
         if node.op in {"sum", "avg"}:
@@ -311,7 +314,7 @@ def _between(ordered: Floats, count: Times, quantiles: Floats) -> Floats:
     return np.asarray(ordered[lower, steps] * (1 - weight) + ordered[upper, steps] * weight)
 
 
-def _count_values(groups: _Groups, label: str) -> Vector:
+def _count_values(groups: _Groups, label: str, budget: Budget) -> Vector:
     """A series for each value that a group has, with the value as a label."""
     vector = groups.vector
     names: dict[tuple[int, str], int] = {}
@@ -323,6 +326,7 @@ def _count_values(groups: _Groups, label: str) -> Vector:
         histogram = None if vector.histograms is None else vector.histograms[row, step]
         text = texts[which[place]] if histogram is None else histogram_string(histogram)
         targets[place] = names.setdefault((int(groups.group[row]), text), len(names))
+    budget.foresee(len(names) * groups.steps)
     counts = np.zeros((len(names), groups.steps))
     np.add.at(counts, (targets, steps), 1.0)
     drops = np.logical_or.reduceat(drops_of(vector), groups.starts)

@@ -21,6 +21,7 @@ from trilens.query.promql.annotations import (
     reconciled_custom_buckets,
 )
 from trilens.query.promql.ast import Binary, Matching
+from trilens.query.promql.context import Budget
 from trilens.query.promql.errors import PromqlError
 from trilens.query.promql.histogram_arithmetic import (
     add,
@@ -85,13 +86,13 @@ class _Outcome:
     histograms: NDArray[np.object_] | None = None
 
 
-def binary(node: Binary, left: Value, right: Value, notes: Annotations) -> Value:
+def binary(node: Binary, left: Value, right: Value, notes: Annotations, budget: Budget) -> Value:
     """What `left op right` is worth. Raises PromqlError where series do not match as they must."""
     with np.errstate(all="ignore"):
         if isinstance(left, Vector) and isinstance(right, Vector):
             if node.op in _SETS:
                 return _set_operation(node, left, right)
-            return _between_vectors(node, left, right, notes)
+            return _between_vectors(node, left, right, notes, budget)
         if isinstance(left, Vector) and isinstance(right, Scalar):
             return _with_number(node, left, right, notes, swapped=False)
         if isinstance(left, Scalar) and isinstance(right, Vector):
@@ -160,9 +161,11 @@ def _with_number(
     )
 
 
-def _between_vectors(node: Binary, left: Vector, right: Vector, notes: Annotations) -> Vector:
+def _between_vectors(
+    node: Binary, left: Vector, right: Vector, notes: Annotations, budget: Budget
+) -> Vector:
     matching = node.matching or Matching("one-to-one")
-    pairs = match_pairs(left, right, matching, keeps_name=node.op not in _ARITHMETIC)
+    pairs = match_pairs(left, right, matching, keeps_name=node.op not in _ARITHMETIC, budget=budget)
     swapped = matching.cardinality == "one-to-many"
     many, one = (right, left) if swapped else (left, right)
     sides = (

@@ -74,8 +74,12 @@ class Budget:
 
     def hold(self, samples: int) -> None:
         """Counts samples in memory. Raises when they are too many."""
+        self.foresee(samples)
         self.held += samples
-        if self.held > self.limits.samples_max:
+
+    def foresee(self, samples: int) -> None:
+        """Raises when so many more would be too many; asked before they are made."""
+        if self.held + samples > self.limits.samples_max:
             raise PromqlError(
                 f"query processing would load too many samples into memory in {_WHERE}"
             )

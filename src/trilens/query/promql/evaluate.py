@@ -185,11 +185,12 @@ class _Evaluation:
 
     def binary(self, node: Binary, grid: Grid) -> Value:
         left, right = self.value(node.left, grid), self.value(node.right, grid)
-        return binary(node, left, right, self.notes)
+        return binary(node, left, right, self.notes, self.budget)
 
     def aggregate(self, node: Aggregate, grid: Grid) -> Value:
         param = None if node.param is None else self.value(node.param, grid)
-        return aggregate(node, self.vector(node.expr, grid), param, self.notes)
+        operand = self.vector(node.expr, grid)
+        return aggregate(node, operand, param, self.notes, self.budget)
 
     def selector(self, node: Selector, grid: Grid) -> Value:
         return self.sampled(node, grid).vector

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trilens.query.promql.ast import Matching
+from trilens.query.promql.context import Budget
 from trilens.query.promql.errors import PromqlError
 from trilens.query.promql.labels import (
     Groups,
@@ -66,7 +67,9 @@ def match_sets(left: Vector, right: Vector, matching: Matching) -> tuple[Flags, 
     return right_any[sides.many_groups], left_any[sides.one_groups]
 
 
-def match_pairs(left: Vector, right: Vector, matching: Matching, *, keeps_name: bool) -> Pairs:
+def match_pairs(
+    left: Vector, right: Vector, matching: Matching, *, keeps_name: bool, budget: Budget
+) -> Pairs:
     """All pairs. `keeps_name` says that the result is still the metric that the many side was.
 
     Raises where a side has several series of a match group at a step and may not.
@@ -76,7 +79,7 @@ def match_pairs(left: Vector, right: Vector, matching: Matching, *, keeps_name: 
     fill_many, fill_one = matching.fill_left, matching.fill_right
     active = _is_possible(sides.many, fill_many) & _is_possible(sides.one, fill_one)
     _check_one_side(sides, active, matching, "left" if swapped else "right")
-    parts = [_met(sides)]
+    parts = [_met(sides, budget)]
     if fill_one is not None:
         parts.append(_one_filled(sides))
     if fill_many is not None:
@@ -171,12 +174,13 @@ def _first_repeat(groups: Groups, is_there: Flags) -> tuple[int, int] | None:
     return int(rows[0]), int(rows[1])
 
 
-def _met(sides: _Sides) -> tuple[Times, Times, Flags]:
+def _met(sides: _Sides, budget: Budget) -> tuple[Times, Times, Flags]:
     """Pairs of series that exist on both sides."""
     order = np.argsort(sides.one_groups, kind="stable")
     count_of = np.bincount(sides.one_groups, minlength=len(sides.keys))
     start_of = np.cumsum(count_of) - count_of
     partners = count_of[sides.many_groups]
+    budget.foresee(int(partners.sum()) * sides.many.is_there.shape[1])
     many = np.repeat(np.arange(len(partners)), partners)
     nth = np.arange(len(many)) - np.repeat(np.cumsum(partners) - partners, partners)
     one = order[start_of[sides.many_groups[many]] + nth]
