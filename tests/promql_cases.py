@@ -34,7 +34,8 @@ _RANGE = re.compile(
 _EXPECT = re.compile(r"expect\s+(ordered|fail|warn|no_warn|info|no_info)(?:\s+(regex|msg):(.+))?$")
 _EXPECT_RANGE = re.compile(r"expect range vector\s+from\s+(\S+)\s+to\s+(\S+)\s+step\s+(\S+)$")
 _DURATION = re.compile(r"(\d+)(ms|[smhdwy])")
-_NUMBER = r"[+-]?(?:0x[0-9a-f]+|inf|nan|\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?)"
+# In a sequence 0x8 is nine zeros.
+_NUMBER = r"[+-]?(?:inf|nan|\d+\.?\d*(?:e[+-]?\d+)?|\.\d+(?:e[+-]?\d+)?)"
 _ITEM = re.compile(
     rf"(?:(?P<omitted>_)|(?P<stale>stale)|(?P<histogram>\{{\{{.*?\}}\}})|(?P<number>{_NUMBER}))"
     rf"(?P<step>[+-](?:\{{\{{.*?\}}\}}|{_NUMBER}))?(?:x(?P<times>\d+))?(?=\s|$)",
@@ -302,8 +303,7 @@ def duration_ms(text: str) -> int:
 
 
 def number_of(text: str) -> float:
-    unsigned = text.lstrip("+-").lower()
-    value = float(int(unsigned, 16)) if unsigned.startswith("0x") else float(unsigned)
+    value = float(text.lstrip("+-"))
     return -value if text.startswith("-") else value
 
 

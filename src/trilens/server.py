@@ -28,6 +28,7 @@ from trilens.errors import Broken
 from trilens.freed_memory import keep_freed_memory
 from trilens.measures import Measures
 from trilens.present.access import App, Guarded
+from trilens.present.prometheus_query import PromqlLimits
 from trilens.present.routes import QueryLimits
 from trilens.present.routes import routes as present_routes
 from trilens.present.threads import Threads
@@ -306,4 +307,5 @@ def _query_limits(settings: Settings) -> QueryLimits:
             result_bytes=int(settings.query_answer_bytes_max),
         ),
         console=AskLimits(seconds=settings.query_seconds_max, memory_bytes=memory_bytes),
+        promql=PromqlLimits(seconds=settings.query_seconds_max, memory_bytes=memory_bytes),
     )

@@ -14,6 +14,8 @@ from trilens.present.arrival_rates import ArrivalRates
 from trilens.present.console_api import Console
 from trilens.present.health import Health
 from trilens.present.program import Program
+from trilens.present.prometheus_api import Prometheus
+from trilens.present.prometheus_query import PromqlLimits
 from trilens.present.sql_api import SqlApi
 from trilens.present.threads import Threads
 from trilens.query.ask import AskLimits
@@ -23,10 +25,11 @@ from trilens.store.engine import Engine
 
 @dataclass(frozen=True, slots=True)
 class QueryLimits:
-    """`sql` holds for a user's SQL, `console` for each question of a screen."""
+    """For a user's SQL, for each question of a screen, for a query of PromQL."""
 
     sql: SqlLimits = field(default_factory=SqlLimits)
     console: AskLimits = field(default_factory=AskLimits)
+    promql: PromqlLimits = field(default_factory=PromqlLimits)
 
 
 def routes(
@@ -39,17 +42,19 @@ def routes(
     threads: Threads,
     ui_directory: Path = static_files.UI_DIRECTORY,
 ) -> list[BaseRoute]:
-    """Health, SQL API, console API, its document; last the console, which takes every other path.
+    """Health, SQL API, PromQL API, console API, its document; last the console.
 
-    The caller closes `threads`.
+    The console takes every other path. The caller closes `threads`.
     """
     rates = ArrivalRates(measures, clock)
     sql = SqlApi(engine, measures, clock, limits.sql, threads)
     console = Console(engine, program, measures, clock, limits.console, threads, rates)
+    prometheus = Prometheus(engine, program, measures, clock, limits.promql, threads)
     files = static_files.StaticFiles(ui_directory)
     return [
         *Health(program, measures, threads, files.page).routes(),
         *sql.routes(),
+        *prometheus.routes(),
         *console.routes(),
         *openapi.routes(),
         *files.routes(),

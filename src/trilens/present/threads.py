@@ -14,6 +14,7 @@ from trilens.errors import Refused
 
 THREADS: Final = 8
 GUEST_THREADS: Final = 4
+PROMQL_THREADS: Final = 4
 CONTROL_THREADS: Final = 2
 WAITING_MAX: Final = 64
 STOP_AGAIN_S: Final = 0.25
@@ -54,14 +55,15 @@ class Pool:
 
 
 class Threads:
-    """Calls of the console, calls of guests (a user's SQL, which may take long), and stopping them.
+    """Calls of the console, of guests (a user's SQL, which may take long), of PromQL; and stops.
 
-    None of the three waits for another. All methods but close() are for the event loop.
+    None of the four waits for another. All methods but close() are for the event loop.
     """
 
     def __init__(self) -> None:
         self.calls = Pool("present", THREADS)
         self.guests = Pool("present-guest", GUEST_THREADS)
+        self.promql = Pool("present-promql", PROMQL_THREADS)
         self._control = ThreadPoolExecutor(CONTROL_THREADS, thread_name_prefix="present-stop")
         self.streams = 0
 
@@ -110,6 +112,7 @@ class Threads:
     def close(self) -> None:
         self.calls.close()
         self.guests.close()
+        self.promql.close()
         self._control.shutdown(wait=False, cancel_futures=True)
 
 

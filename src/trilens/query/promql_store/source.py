@@ -29,19 +29,19 @@ from trilens.query.ask import Asker, Bound, Statement
 from trilens.query.columns import Column, numbers
 from trilens.query.promql.ast import Selector
 from trilens.query.promql.errors import PromqlError
-from trilens.query.promql.stored_errors import TOO_MANY_SAMPLES, from_refused
-from trilens.query.promql.stored_histograms import (
+from trilens.query.promql.values import Labels, RawSeries, Times
+from trilens.query.promql_store.histograms import (
     HISTOGRAM_COLUMNS,
     IS_HISTOGRAM,
     histograms_of,
 )
-from trilens.query.promql.stored_series import (
+from trilens.query.promql_store.refusals import TOO_MANY_SAMPLES, from_refused
+from trilens.query.promql_store.series import (
     SORTED_LABELS,
     in_time,
     metric_is,
     series_condition,
 )
-from trilens.query.promql.values import Labels, RawSeries, Times
 from trilens.query.tables import HISTOGRAMS, SAMPLE_VALUE, SAMPLES, SERIES
 
 # So many identities are named one by one; more are asked for by their matchers.

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from querying import T0_MS, asker, clear, engine, insert, sample, series
 from trilens.query.ask import Asker, AskLimits
 from trilens.query.promql.ast import Matcher, Selector
-from trilens.query.promql.engine_source import EngineSource, SelectLimits
 from trilens.query.promql.errors import PromqlError
+from trilens.query.promql_store.source import EngineSource, SelectLimits
 
 STALE = 0x7FF0000000000002
 HOSTS = ("a", "b", "a\nb", "été", "a.b", "")
