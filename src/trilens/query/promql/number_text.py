@@ -21,6 +21,9 @@ def short_number(value: float) -> str:
 
 def json_number(value: float) -> str:
     """As the API writes values: 0.5, 1000000, 1e+21, 1e-07, +Inf."""
+    text = float.__repr__(value)
+    if text[-1].isdigit() and "e" not in text:  # nearly all are written as Python does
+        return text.removesuffix(".0")
     return _text(value, -6, _JSON_EXPONENT_END)
 
 
@@ -36,7 +39,7 @@ def _text(value: float, exponent_min: int, exponent_end: int) -> str:
     if value == 0:
         return "-0" if math.copysign(1, value) < 0 else "0"
     sign = "-" if value < 0 else ""
-    _, digits_of, exponent_of = Decimal(repr(abs(value))).normalize().as_tuple()
+    _, digits_of, exponent_of = Decimal(float.__repr__(abs(value))).normalize().as_tuple()
     digits = "".join(map(str, digits_of))
     point = len(digits) + int(exponent_of)
     if not exponent_min < point <= exponent_end:
