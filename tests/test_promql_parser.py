@@ -100,6 +100,9 @@ PRINTED = [
     ("foo[2^3^1:((1m))%7]", "foo[2 ^ 3 ^ 1:(1m) % 7]"),
     ("foo offset (5m)", "foo offset (5m)"), ("foo offset -(1+2)", "foo offset -(1 + 2)"),
     ("foo offset +step()", "foo offset step()"), ("foo offset --5m", "foo offset 5m"),
+    ("foo offset (5m) @ 1 + 2", "foo offset (5m) @ 1.000 + 2"),
+    ("foo offset --5m + 3", "foo offset (5m + 3)"), ("foo offset -+2^2", "foo offset (-2 ^ 2)"),
+    ("foo offset --step() + 3", "foo offset --step() + 3"), ("foo offset (1)*2", "foo offset (1) * 2"),
     ("SUM BY (a, b,) (foo)", "sum by (a, b) (foo)"), ("sum(foo) by ()", "sum(foo)"),
     ("sum without() (foo)", "sum without () (foo)"), ("sum by ('a b', \"without\") (foo)",
      'sum by ("a b", "without") (foo)'),
@@ -114,7 +117,7 @@ PRINTED = [
     ("a + fill_right(1e-7) fill_left(2) b", "a + fill_left (2) fill_right (1e-07) b"),
     ("fill + fill_left", "fill + fill_left"), ("a and on(x) b", "a and on (x) b"),
     ("time() - 1", "time() - 1"), ("start()", "start()"), ("min_of(1, 2)", "min_of(1, 2)"),
-    ("and and or", "and and or"), ("sum + by", "sum + by"), ("offset offset 5m", "offset offset 5m"),
+    ("Inf ^ a", "Inf ^ a"), ("2 ^ -inf", "2 ^ -Inf"), ("and and or", "and and or"), ("sum + by", "sum + by"), ("offset offset 5m", "offset offset 5m"),
     ("start + step", "start + step"), ("round(foo)", "round(foo)"),
     ("info(foo, {})", "info(foo, {})"), ("label_join(a, 'b', '')", None),
 ]  # fmt: skip

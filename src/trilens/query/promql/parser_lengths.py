@@ -13,12 +13,14 @@ from trilens.query.promql import durations, literals
 from trilens.query.promql.ast import DurationExpr, Length, Number, Span
 from trilens.query.promql.lexer import Token
 from trilens.query.promql.parser_cursor import Cursor
+from trilens.query.promql.printer import is_greedy
 
 _BINDING = {"+": 1, "-": 1, "*": 2, "/": 2, "%": 2, "^": 3}
 _SIGN_BINDING = 2
 _LITERALS = frozenset({"NUMBER", "DURATION"})
 _QUERY_FACTS = frozenset({"step", "range"})
 _OF_TWO = frozenset({"min_of", "max_of"})
+_CALLS = _QUERY_FACTS | _OF_TWO
 _ZERO_DIVISORS = {"/": "division by zero", "%": "modulo by zero"}
 _WANTED = "number, duration, step(), or range()"
 
@@ -65,12 +67,22 @@ def offset_length(cursor: Cursor) -> Length:
 def _offset(cursor: Cursor) -> _Operand:
     if cursor.kind in _LITERALS:
         return _literal(cursor)
-    if cursor.kind in _QUERY_FACTS or cursor.kind in _OF_TWO:
+    if cursor.kind in _CALLS:
         return _call(cursor)
     if cursor.kind not in {"+", "-"} or cursor.kind_after in {"+", "-"}:
-        return _expression(cursor)
+        return _readable(_expression(cursor))
     sign = cursor.take()
     return _with_sign(cursor, sign, _operand(cursor))
+
+
+def _readable(found: _Operand) -> _Operand:
+    """In parentheses if it were read otherwise without: `offset --5 + 2` is printed as (5 + 2)."""
+    if isinstance(found, Number) or is_greedy(found):
+        return found
+    inner = found.operands[0] if found.op == "neg" else found
+    if isinstance(inner, DurationExpr) and (inner.is_wrapped or inner.op in _CALLS):
+        return found
+    return replace(found, is_wrapped=True)
 
 
 def _expression(cursor: Cursor, above: int = 0) -> _Operand:
@@ -94,7 +106,7 @@ def _operand(cursor: Cursor) -> _Operand:
     if cursor.kind in {"+", "-"}:
         sign = cursor.take()
         return _with_sign(cursor, sign, _expression(cursor, _SIGN_BINDING))
-    if cursor.kind in _QUERY_FACTS or cursor.kind in _OF_TWO:
+    if cursor.kind in _CALLS:
         return _call(cursor)
     start = cursor.expect("(").start
     inner = _expression(cursor)

@@ -6,6 +6,7 @@ metric stands before its braces, words are in lower case and comments are gone: 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
@@ -62,7 +63,8 @@ def _broken(node: Expr, level: int, indent: str) -> str:
     """A long node in several lines; "" if it has no parts."""
     match node:
         case Binary():
-            left, right = pretty(node.left, level + 1), pretty(node.right, level + 1)
+            left = _left(node, pretty(node.left, level + 1))
+            right = pretty(node.right, level + 1)
             return f"{left}\n{indent}{_operator(node)}\n{right}"
         case Paren():
             before, parts = "", [node.expr]
@@ -111,9 +113,22 @@ def _labels(names: Iterable[str]) -> str:
     return f"({', '.join(written)})"
 
 
+def is_greedy(offset: Length) -> bool:
+    """It takes operators behind it for its own, so that another modifier must come between."""
+    return isinstance(offset, DurationExpr) and text(offset).startswith(("(", "--"))
+
+
+def _with_offset(modifiers: str, offset: Length) -> str:
+    """The offset last, as Prometheus has it, if it can be."""
+    if offset == 0:
+        return modifiers
+    written = f" offset {_length(offset)}"
+    return written + modifiers if is_greedy(offset) else modifiers + written
+
+
 def _selector(node: Selector) -> str:
     extension = f" {node.extension}" if node.extension else ""
-    return f"{_bare(node)}{_at(node.at)}{extension}{_offset(node.offset)}"
+    return _bare(node) + _with_offset(f"{_at(node.at)}{extension}", node.offset)
 
 
 def _bare(node: Selector) -> str:
@@ -133,10 +148,6 @@ def _at(at: int | AtAnchor | None) -> str:
     return f" @ {at}()" if isinstance(at, str) else f" @ {literals.print_fixed(at / 1000, 3)}"
 
 
-def _offset(offset: Length) -> str:
-    return f" offset {_length(offset)}" if offset != 0 else ""
-
-
 def _length(length: Length) -> str:
     return text(length) if isinstance(length, DurationExpr) else print_duration(length)
 
@@ -144,7 +155,7 @@ def _length(length: Length) -> str:
 def _matrix(node: Matrix) -> str:
     selector = node.selector
     extension = f" {selector.extension}" if selector.extension else ""
-    modifiers = f"{extension}{_at(selector.at)}{_offset(selector.offset)}"
+    modifiers = _with_offset(f"{extension}{_at(selector.at)}", selector.offset)
     return f"{_bare(selector)}[{_length(node.range)}]{modifiers}"
 
 
@@ -154,7 +165,8 @@ def _subquery(node: Subquery) -> str:
 
 def _subquery_suffix(node: Subquery) -> str:
     step = "" if node.step is None else _length(node.step)
-    return f"[{_length(node.range)}:{step}]{_at(node.at)}{_offset(node.offset)}"
+    modifiers = _with_offset(_at(node.at), node.offset)
+    return f"[{_length(node.range)}:{step}]{modifiers}"
 
 
 def _call(node: Call) -> str:
@@ -173,7 +185,13 @@ def _aggregation(node: Aggregate) -> str:
 
 
 def _binary(node: Binary) -> str:
-    return f"{text(node.left)} {_operator(node)} {text(node.right)}"
+    return f"{_left(node, text(node.left))} {_operator(node)} {text(node.right)}"
+
+
+def _left(node: Binary, written: str) -> str:
+    """The left side; infinity without its sign before ^, which binds tighter than a sign."""
+    is_infinite = node.op == "^" and node.left == Number(math.inf)
+    return written.replace("+", "") if is_infinite else written
 
 
 def _operator(node: Binary) -> str:
