@@ -174,7 +174,7 @@ def test_the_order_of_matchers_does_not_count_but_json_keeps_it():
 
 # A query, and the error.
 REFUSED = [
-    ("", "1:1: parse error: no expression found in input"),
+    ("", "unknown position: parse error: no expression found in input"),
     ("# nothing", "1:1: parse error: no expression found in input"),
     ("1 +", "1:4: parse error: unexpected end of input"),
     ("1 2", '1:3: parse error: unexpected number "2"'),

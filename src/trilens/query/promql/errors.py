@@ -33,7 +33,9 @@ class ParseError(PromqlError):
 
 
 def line_and_column(query: str, span: Span | None) -> str:
-    """`line:column` of the beginning of a span, both from 1."""
+    """`line:column` of the beginning of a span, both from 1; an empty query has no place."""
+    if not query:
+        return "unknown position"
     start = 0 if span is None else span.start
     line_start = query.rfind("\n", 0, start) + 1
     return f"{query.count(chr(10), 0, start) + 1}:{start - line_start + 1}"
