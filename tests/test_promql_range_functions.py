@@ -77,7 +77,7 @@ def call(name, series, at_ms, range_ms, *scalars, extension="", lookback_ms=300_
         scalars=[np.full(len(at), float(scalar)) for scalar in scalars],
         grid=Grid(int(at[0]), step_ms, len(at)),
         notes=notes,
-        span=Span(0, 0),
+        span=Span(0, 1),
         absent_labels=(("job", "x"),),
     )
     return RANGE_FUNCTIONS[name](asked), notes
@@ -439,10 +439,10 @@ COUNTER = many_samples(st.integers(1, 9).map(float))
 @pytest.mark.parametrize("name", ["rate", "increase", "delta", "irate", "idelta", "resets",
                                   "changes", "sum_over_time", "avg_over_time", "count_over_time",
                                   "last_over_time"])  # fmt: skip
-@given(COUNTER, st.integers(0, 40_000), st.integers(1, 12_000))
+@given(COUNTER, st.integers(0, 40_000), st.integers(1, 12_000), st.sampled_from([6, 12]))
 @settings(max_examples=25, deadline=None)
-def test_histograms_count_as_floats_do(name, extension, samples, start_ms, step_ms):
-    at_ms = [start_ms + number * step_ms for number in range(6)]
+def test_histograms_count_as_floats_do(name, extension, samples, start_ms, step_ms, count):
+    at_ms = [start_ms + number * step_ms for number in range(count)]
     try:
         floats = results(name, [raw(samples)], at_ms, RANGE_MS, extension=extension)
     except PromqlError:
@@ -452,6 +452,62 @@ def test_histograms_count_as_floats_do(name, extension, samples, start_ms, step_
     for labels, points in floats.items():
         for wanted, got in zip(points, histograms[labels], strict=True):
             assert is_near(wanted, counted(got), 1e-9)
+
+
+@st.composite
+def many_histograms(draw):
+    """A series of one layout, with hints, start timestamps and falling counts."""
+    samples = draw(COUNTER)
+    histograms = [
+        Histogram(
+            count=draw(st.integers(0, 9).map(float)),
+            sum=draw(ORDINARY),
+            zero_threshold=0.001,
+            zero_count=draw(st.sampled_from([0.0, 1.0])),
+            positive=buckets_from(draw(st.integers(-1, 1)), draw(st.lists(TINY, max_size=3))),
+            negative=buckets_from(draw(st.integers(-1, 1)), draw(st.lists(TINY, max_size=3))),
+            hint=draw(st.sampled_from([*ResetHint, ResetHint.UNKNOWN, ResetHint.NOT_RESET])),
+        )
+        for _ in samples
+    ]
+    floats = raw(samples)
+    return RawSeries(floats.labels, floats.times_ms, floats.values, histograms, floats.starts_ms)
+
+
+TINY = st.integers(0, 3).map(float)
+
+
+@pytest.mark.parametrize("name", ["rate", "increase", "delta", "irate", "idelta", "sum_over_time",
+                                  "avg_over_time"])  # fmt: skip
+@given(many_histograms(), st.integers(0, 40_000), st.integers(1, 6_000))
+@settings(max_examples=60, deadline=None)
+def test_tables_give_what_windows_one_by_one_give(name, series, start_ms, step_ms):
+    at_ms = [start_ms + number * step_ms for number in range(20)]
+    at_once, notes = call(name, [series], at_ms, RANGE_MS)
+    said = set()
+    for step, at in enumerate(at_ms):
+        alone, notes_alone = call(name, [series], [at], RANGE_MS)
+        said |= {*notes_alone.warnings("x"), *notes_alone.infos("x")}
+        wanted = point(alone, 0, 0) if alone.labels else NOTHING
+        got = point(at_once, 0, step) if at_once.labels else NOTHING
+        assert (wanted is NOTHING) == (got is NOTHING)
+        if wanted is not NOTHING:
+            assert wanted.hint is got.hint
+            assert wanted.count == pytest.approx(got.count)
+            assert wanted.sum == pytest.approx(got.sum, abs=1e-6)
+            assert wanted.zero_count == pytest.approx(got.zero_count)
+            assert dense(wanted) == pytest.approx(dense(got), abs=1e-9)
+    overlaps = {text for text in said if "occurrences" in text or "overlaps" in text}
+    said_at_once = {*notes.warnings("x"), *notes.infos("x")}
+    assert said - overlaps == {text for text in said_at_once if "overlaps" not in text}
+    assert bool(overlaps) == any("overlaps" in text for text in said_at_once)
+
+
+def dense(histogram):
+    counts = np.zeros((2, 12))
+    for number, side in enumerate((histogram.positive, histogram.negative)):
+        counts[number, side.indexes + 3] = side.counts
+    return counts
 
 
 def counted(got):
@@ -568,7 +624,7 @@ NOTES = [
 @pytest.mark.parametrize(("name", "metric", "text", "wanted"), NOTES)
 def test_notes(name, metric, text, wanted):
     _, notes = call(name, [spaced(text, name=metric)], [180_000], 300_000)
-    said = notes.warnings("") + notes.infos("")
+    said = notes.warnings("x") + notes.infos("x")
     assert [one.partition(": ")[2].rpartition(" (")[0] for one in said] == (
         [wanted] if wanted else []
     )
@@ -577,7 +633,7 @@ def test_notes(name, metric, text, wanted):
 def test_an_impossible_quantile_is_warned_of():
     found, notes = call("quantile_over_time", [spaced("1 2")], [60_000], 120_000, 2)
     assert found.values.tolist() == [[INF]]
-    assert notes.warnings("") == [
+    assert notes.warnings("x") == [
         "PromQL warning: quantile value should be between 0 and 1, got 2 (1:1)"
     ]
 
@@ -586,7 +642,7 @@ def test_overlapping_starts_are_counted():
     samples = [Sample(at, at / 1000, 1) for at in (10_000, 20_000)]
     samples.append(Sample(30_000, 40.0, 15_000))
     _, notes = call("rate", [raw(samples)], [30_000, 31_000], 25_000)
-    assert notes.warnings("") == [
+    assert notes.warnings("x") == [
         (
             "PromQL warning: sample has start time that overlaps with previous sample timestamp"
             ' for metric "m_total" (2 occurrences) (1:1)'
@@ -631,7 +687,7 @@ def test_names_are_kept_by_first_and_last_only():
         assert kept == (name in {"first_over_time", "last_over_time"}), name
     window = make_window([spaced("1"), spaced("2", name="b")], np.array([0]), 60_000)
     window.drops_name = np.array([True, False])
-    asked = RangeCall("last_over_time", window, [], Grid(0, 1, 1), Annotations(), Span(0, 0))
+    asked = RangeCall("last_over_time", window, [], Grid(0, 1, 1), Annotations(), Span(0, 1))
     assert RANGE_FUNCTIONS["last_over_time"](asked).drops_name.tolist() == [True, False]
 
 
@@ -724,9 +780,9 @@ def test_what_an_anchored_range_lists_begins_and_ends_with_it(samples, at_ms):
 def smoothed(text, at_s):
     notes = Annotations()
     at_ms = np.array([at * 1000 for at in at_s])
-    vector = smoothed_vector([spaced(text, 10_000)], at_ms, 300_000, notes, Span(0, 0))
+    vector = smoothed_vector([spaced(text, 10_000)], at_ms, 300_000, notes, Span(0, 1))
     points = [point(vector, 0, step) for step in range(len(at_s))] if vector.labels else []
-    return points, notes.warnings("")
+    return points, notes.warnings("x")
 
 
 def test_a_smoothed_selector_lies_between_its_neighbours():

@@ -19,6 +19,7 @@ from trilens.query.promql.histogram_arithmetic import (
     add,
     as_gauge,
     common_hint,
+    divide,
     is_reset,
     multiply,
     subtract,
@@ -141,8 +142,10 @@ def interpolated(samples: Samples, places: Times, moments_ms: Times, *, is_count
     return between
 
 
-def extended_histogram_rises(call: RangeCall, samples: Samples, *, is_counter: bool) -> Outcome:
-    """The same for windows of histograms only."""
+def extended_histogram_rises(
+    call: RangeCall, samples: Samples, *, is_counter: bool, per_s: float
+) -> Outcome:
+    """The same for windows of histograms only, divided by `per_s`."""
     outcome = no_histograms(samples)
     if not samples.counts.any():
         return outcome
@@ -162,7 +165,8 @@ def extended_histogram_rises(call: RangeCall, samples: Samples, *, is_counter: b
             is_first_before=bool(edges.is_first_before[row, step]),
             is_last_behind=bool(edges.is_last_behind[row, step]),
         )
-        put_histogram(outcome, row, step, way.rise())
+        rise = way.rise()
+        put_histogram(outcome, row, step, None if rise is None else divide(rise, per_s))
     return outcome
 
 

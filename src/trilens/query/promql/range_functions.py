@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 
 from trilens.query.promql import annotations as texts
 from trilens.query.promql.errors import PromqlError
-from trilens.query.promql.histogram_arithmetic import divide
 from trilens.query.promql.labels import label_value
 from trilens.query.promql.range_calls import (
     Histograms,
@@ -41,6 +41,13 @@ from trilens.query.promql.range_histograms import (
 from trilens.query.promql.range_rates import float_rises, float_steps, nothing
 from trilens.query.promql.range_resets import count_changes, count_resets, starts_overlap
 from trilens.query.promql.range_sums import window_counts, window_means, window_sums
+from trilens.query.promql.range_tables import (
+    table_means,
+    table_rises,
+    table_steps,
+    table_totals,
+    with_tables,
+)
 from trilens.query.promql.range_trends import (
     absolute_deviation,
     derivative,
@@ -58,6 +65,8 @@ __all__ = ["RANGE_FUNCTIONS", "RangeCall"]
 RangeFunction: TypeAlias = Callable[[RangeCall], Vector]
 _OfSamples: TypeAlias = Callable[[RangeCall, Samples], Outcome]
 
+_TOTALS = with_tables(table_totals, histogram_totals)
+_MEANS = with_tables(table_means, histogram_means)
 _COUNTER_ENDINGS = ("_total", "_sum", "_count", "_bucket")
 
 
@@ -196,13 +205,13 @@ def _anchor_ms(window: Window) -> Times | None:
 
 def _total(call: RangeCall) -> Vector:
     return over_blocks(
-        call, lambda samples: _by_kind(call, samples, _summing(window_sums), histogram_totals)
+        call, lambda samples: _by_kind(call, samples, _summing(window_sums), _TOTALS)
     )
 
 
 def _mean(call: RangeCall) -> Vector:
     return over_blocks(
-        call, lambda samples: _by_kind(call, samples, _summing(window_means), histogram_means)
+        call, lambda samples: _by_kind(call, samples, _summing(window_means), _MEANS)
     )
 
 
@@ -215,13 +224,7 @@ def _summing(sums: Callable[[Floats, Times, Times, Times], Floats]) -> _OfSample
 
 
 def _rate(call: RangeCall) -> Vector:
-    vector = _rises(call, is_counter=True)
-    range_s = call.window.range_ms / 1000
-    with np.errstate(all="ignore"):
-        vector.values /= range_s
-    if vector.histograms is not None:
-        for place in np.argwhere(has_histogram(vector.histograms)):
-            vector.histograms[*place] = divide(vector.histograms[*place], range_s)
+    vector = _rises(call, is_counter=True, per_s=call.window.range_ms / 1000)
     _doubt_counters(call, vector)
     return vector
 
@@ -236,18 +239,26 @@ def _delta(call: RangeCall) -> Vector:
     return _rises(call, is_counter=False)
 
 
-def _rises(call: RangeCall, *, is_counter: bool) -> Vector:
+def _rises(call: RangeCall, *, is_counter: bool, per_s: float = 1.0) -> Vector:
+    """How much there is more at the end of each window, divided by `per_s`."""
     is_extended = bool(call.window.extension)
 
     def of_floats(_: RangeCall, floats: Samples) -> Outcome:
         _warn_overlaps(call, floats)
         rises = extended_float_rises if is_extended else float_rises
-        return rises(call.window, floats, is_counter=is_counter)
+        outcome = rises(call.window, floats, is_counter=is_counter)
+        outcome.values /= per_s
+        return outcome
 
     def of_histograms(_: RangeCall, histograms: Samples) -> Outcome:
         _warn_overlaps(call, histograms)
-        rises = extended_histogram_rises if is_extended else histogram_rises
-        return rises(call, histograms, is_counter=is_counter)
+        if is_extended:
+            return extended_histogram_rises(call, histograms, is_counter=is_counter, per_s=per_s)
+        rises = with_tables(
+            partial(table_rises, is_counter=is_counter, per_s=per_s),
+            partial(histogram_rises, is_counter=is_counter, per_s=per_s),
+        )
+        return rises(call, histograms)
 
     def compute(samples: Samples) -> Outcome:
         if is_extended or not is_counter:
@@ -312,7 +323,10 @@ def _steps(call: RangeCall, samples: Samples, *, per_second: bool) -> Outcome:
         call,
         newest,
         lambda _, floats: float_steps(floats, per_second=per_second),
-        lambda _, histograms: histogram_steps(call, histograms, per_second=per_second),
+        with_tables(
+            partial(table_steps, per_second=per_second),
+            partial(histogram_steps, per_second=per_second),
+        ),
     )
 
 

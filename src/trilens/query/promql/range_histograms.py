@@ -141,8 +141,10 @@ def _step(
     return notes.accept(subtract(newest, course.histograms[left]), "subtraction")
 
 
-def histogram_rises(call: RangeCall, samples: Samples, *, is_counter: bool) -> Outcome:
-    """The same as float_rises for `samples` that are histograms only."""
+def histogram_rises(
+    call: RangeCall, samples: Samples, *, is_counter: bool, per_s: float
+) -> Outcome:
+    """The same as float_rises for `samples` that are histograms only, divided by `per_s`."""
     outcome = no_histograms(samples)
     if not samples.counts.any():
         return outcome
@@ -159,7 +161,7 @@ def histogram_rises(call: RangeCall, samples: Samples, *, is_counter: bool) -> O
             notes = MetricNotes.about(call.notes, call.span, samples.series[row].labels)
             first = course.histograms[samples.first[row, step]]
             rise = first if rise is None else notes.accept(add(rise, first), "addition")
-        factor = float(way.factors[row, step])
+        factor = float(way.factors[row, step]) / per_s
         put_histogram(outcome, row, step, None if rise is None else multiply(rise, factor))
     return outcome
 

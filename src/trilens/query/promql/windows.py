@@ -49,6 +49,20 @@ class Samples:
         """[series, step]: the first sample after (or at) moments_ms [step], in its series."""
         return _places(self.times_ms, self.series_first, moments_ms, "left" if or_at else "right")
 
+    def alone(self, row: int) -> Samples:
+        """One series of them."""
+        part = slice(int(self.series_first[row]), int(self.series_first[row + 1]))
+        return Samples(
+            series=self.series[row : row + 1],
+            times_ms=self.times_ms[part],
+            values=self.values[part],
+            starts_ms=None if self.starts_ms is None else self.starts_ms[part],
+            histograms=None if self.histograms is None else self.histograms[part],
+            series_first=self.series_first[row : row + 2] - part.start,
+            first=self.first[row : row + 1] - part.start,
+            end=self.end[row : row + 1] - part.start,
+        )
+
     def is_histogram(self) -> Flags:
         """[sample]."""
         if self.histograms is None:
