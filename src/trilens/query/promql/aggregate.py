@@ -68,6 +68,7 @@ class _Groups:
 
     node: Aggregate
     notes: Annotations
+    budget: Budget
     vector: Vector
     keys: list[Labels]
     group: Times  # [series]
@@ -107,12 +108,12 @@ def aggregate(
     _check_param(node, numbers, text, notes)
     if not operand.labels:
         return operand
-    groups = _grouped(node, operand, notes)
+    groups = _grouped(node, operand, notes, budget)
     with np.errstate(all="ignore"):
         if node.op in _CHOICES:
             return _chosen(groups, numbers)
         if node.op == "count_values":
-            return _count_values(groups, text, budget)
+            return _count_values(groups, text)
         if node.op == "quantile":
             return _result(groups, *_quantile(groups, numbers))
         if node.op in {"sum", "avg"}:
@@ -139,14 +140,14 @@ def _check_param(node: Aggregate, numbers: Floats, text: str, notes: Annotations
         raise PromqlError(f"invalid label name {quoted(text)}", span)
 
 
-def _grouped(node: Aggregate, operand: Vector, notes: Annotations) -> _Groups:
+def _grouped(node: Aggregate, operand: Vector, notes: Annotations, budget: Budget) -> _Groups:
     group, keys = number_groups(
         group_labels(labels, node.grouping, without=node.without) for labels in operand.labels
     )
     order = np.argsort(group, kind="stable")
     ordered = group[order]
     starts = np.searchsorted(ordered, np.arange(len(keys)))
-    return _Groups(node, notes, take_rows(operand, order), keys, ordered, starts)
+    return _Groups(node, notes, budget, take_rows(operand, order), keys, ordered, starts)
 
 
 def _result(
@@ -265,6 +266,7 @@ def _combined_histograms(groups: _Groups, wanted: Flags) -> NDArray[np.object_]:
     ends = np.append(groups.starts[1:], len(groups.group))
     there = groups.histograms_there()
     for group, step in zip(*np.nonzero(wanted), strict=True):
+        groups.budget.check()
         rows = slice(groups.starts[group], ends[group])
         assert groups.vector.histograms is not None
         members: list[Histogram] = list(groups.vector.histograms[rows, step][there[rows, step]])
@@ -314,7 +316,7 @@ def _between(ordered: Floats, count: Times, quantiles: Floats) -> Floats:
     return np.asarray(ordered[lower, steps] * (1 - weight) + ordered[upper, steps] * weight)
 
 
-def _count_values(groups: _Groups, label: str, budget: Budget) -> Vector:
+def _count_values(groups: _Groups, label: str) -> Vector:
     """A series for each value that a group has, with the value as a label."""
     vector = groups.vector
     names: dict[tuple[int, str], int] = {}
@@ -326,7 +328,7 @@ def _count_values(groups: _Groups, label: str, budget: Budget) -> Vector:
         histogram = None if vector.histograms is None else vector.histograms[row, step]
         text = texts[which[place]] if histogram is None else histogram_string(histogram)
         targets[place] = names.setdefault((int(groups.group[row]), text), len(names))
-    budget.foresee(len(names) * groups.steps)
+    groups.budget.foresee(len(names) * groups.steps)
     counts = np.zeros((len(names), groups.steps))
     np.add.at(counts, (targets, steps), 1.0)
     drops = np.logical_or.reduceat(drops_of(vector), groups.starts)

@@ -69,6 +69,13 @@ _SETS = frozenset({"and", "or", "unless"})
 _EVERY = Matching("many-to-many")
 
 
+@dataclass(frozen=True, slots=True)
+class _Job:
+    node: Binary
+    notes: Annotations
+    budget: Budget
+
+
 @dataclass(slots=True)
 class _Operand:
     """One side; `values` [series or 1, step], a histogram counts where there is one."""
@@ -88,15 +95,16 @@ class _Outcome:
 
 def binary(node: Binary, left: Value, right: Value, notes: Annotations, budget: Budget) -> Value:
     """What `left op right` is worth. Raises PromqlError where series do not match as they must."""
+    job = _Job(node, notes, budget)
     with np.errstate(all="ignore"):
         if isinstance(left, Vector) and isinstance(right, Vector):
             if node.op in _SETS:
                 return _set_operation(node, left, right)
-            return _between_vectors(node, left, right, notes, budget)
+            return _between_vectors(job, left, right)
         if isinstance(left, Vector) and isinstance(right, Scalar):
-            return _with_number(node, left, right, notes, swapped=False)
+            return _with_number(job, left, right, swapped=False)
         if isinstance(left, Scalar) and isinstance(right, Vector):
-            return _with_number(node, right, left, notes, swapped=True)
+            return _with_number(job, right, left, swapped=True)
         if isinstance(left, Scalar) and isinstance(right, Scalar):
             return Scalar(_of_numbers(node.op, left.values, right.values))
     raise PromqlError(f"operator {node.op} between values that have none", node.span)
@@ -141,14 +149,13 @@ def _histograms_of(vector: Vector) -> NDArray[np.object_]:
     return vector.histograms
 
 
-def _with_number(
-    node: Binary, vector: Vector, number: Scalar, notes: Annotations, *, swapped: bool
-) -> Vector:
+def _with_number(job: _Job, vector: Vector, number: Scalar, *, swapped: bool) -> Vector:
     """A filter keeps the series' own value, on whichever side the number stands."""
+    node = job.node
     series = _Operand(vector.values, vector.histograms)
     scalar = _Operand(number.values[np.newaxis, :])
     sides = (scalar, series) if swapped else (series, scalar)
-    outcome = _compute(node, *sides, vector.is_there, notes)
+    outcome = _compute(job, *sides, vector.is_there)
     drops = drops_of(vector)
     if node.return_bool:
         outcome = _as_claims(outcome, vector.is_there & _comparable(node.op, *sides))
@@ -161,11 +168,12 @@ def _with_number(
     )
 
 
-def _between_vectors(
-    node: Binary, left: Vector, right: Vector, notes: Annotations, budget: Budget
-) -> Vector:
+def _between_vectors(job: _Job, left: Vector, right: Vector) -> Vector:
+    node = job.node
     matching = node.matching or Matching("one-to-one")
-    pairs = match_pairs(left, right, matching, keeps_name=node.op not in _ARITHMETIC, budget=budget)
+    pairs = match_pairs(
+        left, right, matching, keeps_name=node.op not in _ARITHMETIC, budget=job.budget
+    )
     swapped = matching.cardinality == "one-to-many"
     many, one = (right, left) if swapped else (left, right)
     sides = (
@@ -174,7 +182,7 @@ def _between_vectors(
     )
     if swapped:
         sides = sides[::-1]
-    outcome = _compute(node, *sides, pairs.is_there, notes)
+    outcome = _compute(job, *sides, pairs.is_there)
     if node.return_bool:
         outcome = _as_claims(outcome, pairs.is_there & _comparable(node.op, *sides))
     drops = _drops_of_pairs(pairs, many)
@@ -219,10 +227,8 @@ def _comparable(op: str, left: _Operand, right: _Operand) -> Flags:
     return neither | (left_has & right_has) if op in {"==", "!="} else neither
 
 
-def _compute(
-    node: Binary, left: _Operand, right: _Operand, is_there: Flags, notes: Annotations
-) -> _Outcome:
-    op = node.op
+def _compute(job: _Job, left: _Operand, right: _Operand, is_there: Flags) -> _Outcome:
+    op = job.node.op
     values, keep = np.broadcast_to(left.values, is_there.shape), is_there
     if op in _ARITHMETIC:
         values = _ARITHMETIC[op](left.values, right.values)
@@ -232,17 +238,11 @@ def _compute(
     special = is_there if op in _TRIMS else is_there & has_any
     if not special.any():
         return _Outcome(values, keep)
-    return _with_histograms(node, left, right, _Outcome(values, keep), special, notes=notes)
+    return _with_histograms(job, left, right, _Outcome(values, keep), special)
 
 
 def _with_histograms(
-    node: Binary,
-    left: _Operand,
-    right: _Operand,
-    outcome: _Outcome,
-    special: Flags,
-    *,
-    notes: Annotations,
+    job: _Job, left: _Operand, right: _Operand, outcome: _Outcome, special: Flags
 ) -> _Outcome:
     """The cells that are not float and float, one by one."""
     values, keep = outcome.values.copy(), outcome.keep.copy()
@@ -250,11 +250,11 @@ def _with_histograms(
     left_values = np.broadcast_to(left.values, special.shape)
     right_values = np.broadcast_to(right.values, special.shape)
     for cell in zip(*np.nonzero(special), strict=True):
+        job.budget.check()
         result = _of_cell(
-            node,
+            job,
             _in_cell(left_values, left.histograms, cell),
             _in_cell(right_values, right.histograms, cell),
-            notes,
         )
         keep[cell] = result is not None
         if isinstance(result, Histogram):
@@ -272,13 +272,13 @@ def _in_cell(
 
 
 def _of_cell(
-    node: Binary, left: float | Histogram, right: float | Histogram, notes: Annotations
+    job: _Job, left: float | Histogram, right: float | Histogram
 ) -> float | Histogram | None:
     """None: no result. Says why where the kinds do not go together."""
-    op = node.op
+    op = job.node.op
     if isinstance(left, Histogram) and isinstance(right, Histogram):
         if op in {"+", "-"}:
-            return _combined(node, left, right, notes)
+            return _combined(job, left, right)
         if op in {"==", "!="}:
             return left if (left == right) is (op == "==") else None
     elif isinstance(left, Histogram) and not isinstance(right, Histogram):
@@ -286,7 +286,7 @@ def _of_cell(
             return _SCALED[op](left, right)
     elif isinstance(right, Histogram) and not isinstance(left, Histogram) and op == "*":
         return multiply(right, left)
-    notes.info(incompatible_types(op, _kind(left), _kind(right)), node.span)
+    job.notes.info(incompatible_types(op, _kind(left), _kind(right)), job.node.span)
     return None
 
 
@@ -294,9 +294,8 @@ def _kind(operand: float | Histogram) -> str:
     return "histogram" if isinstance(operand, Histogram) else "float"
 
 
-def _combined(
-    node: Binary, left: Histogram, right: Histogram, notes: Annotations
-) -> Histogram | None:
+def _combined(job: _Job, left: Histogram, right: Histogram) -> Histogram | None:
+    node, notes = job.node, job.notes
     word: Combining = "addition" if node.op == "+" else "subtraction"
     result = add(left, right) if node.op == "+" else subtract(left, right)
     if result.histogram is None:

@@ -16,7 +16,6 @@ import numpy as np
 from trilens.query.promql.ast import Call, Expr, Matcher, Matrix, Selector, Subquery
 from trilens.query.promql.context import Function, Sampled, Site, operands
 from trilens.query.promql.errors import PromqlError
-from trilens.query.promql.functions_label import compile_whole
 from trilens.query.promql.labels import (
     drops_of,
     has_histogram,
@@ -29,6 +28,7 @@ from trilens.query.promql.labels import (
 )
 from trilens.query.promql.moments import shift_of
 from trilens.query.promql.parser_regex import parse_regex
+from trilens.query.promql.regex import compile_regex
 from trilens.query.promql.values import METRIC_NAME, Flags, Grid, Labels, Times, Value, Vector
 
 _IDENTIFYING = ("instance", "job")
@@ -90,7 +90,7 @@ def _asked(node: Call) -> _Asked:
 def _matches(matcher: Matcher, value: str) -> bool:
     if matcher.op in {"=", "!="}:
         return (value == matcher.value) is (matcher.op == "=")
-    return (compile_whole(matcher.value).fullmatch(value) is not None) is (matcher.op == "=~")
+    return (compile_regex(matcher.value).match(value) is not None) is (matcher.op == "=~")
 
 
 def _matches_empty(matcher: Matcher) -> bool:
