@@ -454,6 +454,33 @@ def test_histograms_count_as_floats_do(name, extension, samples, start_ms, step_
             assert is_near(wanted, counted(got), 1e-9)
 
 
+@pytest.mark.parametrize("name", ["max_over_time", "deriv", "quantile_over_time", "rate",
+                                  "sum_over_time", "count_over_time", "last_over_time"])  # fmt: skip
+@given(COUNTER, st.data(), st.integers(0, 40_000), st.integers(1, 12_000))
+@settings(max_examples=40, deadline=None)
+def test_histograms_among_floats(name, samples, data, start_ms, step_ms):
+    """Functions of floats see only these, others want windows of one kind, some take both."""
+    at_ms = [start_ms + number * step_ms for number in range(6)]
+    scalars = PLAIN[name][1]
+    is_float = data.draw(st.lists(st.booleans(), min_size=len(samples), max_size=len(samples)))
+    kinds = list(zip(samples, is_float, strict=True))
+    both = as_histograms(samples)
+    both.values = raw(samples).values
+    both.histograms = [
+        None if floats else one for one, floats in zip(both.histograms, is_float, strict=True)
+    ]
+    found = results(name, [both], at_ms, RANGE_MS, *scalars).get(both.labels, [NOTHING] * 6)
+    for at, got in zip(at_ms, found, strict=True):
+        inside = [(one, kind) for one, kind in kinds if at - RANGE_MS < one.at_ms <= at]
+        known = [one for one, kind in inside if kind]
+        if name in {"rate", "sum_over_time"} and 0 < len(known) < len(inside):
+            known = []
+        elif name not in {"max_over_time", "deriv", "quantile_over_time"}:
+            known = [one for one, _ in inside]
+        wanted = PLAIN[name][0](known, at) if known else NOTHING
+        assert is_near(wanted, counted(got), 1e-9)
+
+
 @st.composite
 def many_histograms(draw):
     """A series of one layout, with hints, start timestamps and falling counts."""

@@ -242,16 +242,17 @@ def _delta(call: RangeCall) -> Vector:
 def _rises(call: RangeCall, *, is_counter: bool, per_s: float = 1.0) -> Vector:
     """How much there is more at the end of each window, divided by `per_s`."""
     is_extended = bool(call.window.extension)
+    overlaps: Counter[str] = Counter()
 
     def of_floats(_: RangeCall, floats: Samples) -> Outcome:
-        _warn_overlaps(call, floats)
+        _count_overlaps(overlaps, floats)
         rises = extended_float_rises if is_extended else float_rises
         outcome = rises(call.window, floats, is_counter=is_counter)
         outcome.values /= per_s
         return outcome
 
     def of_histograms(_: RangeCall, histograms: Samples) -> Outcome:
-        _warn_overlaps(call, histograms)
+        _count_overlaps(overlaps, histograms)
         if is_extended:
             return extended_histogram_rises(call, histograms, is_counter=is_counter, per_s=per_s)
         rises = with_tables(
@@ -265,7 +266,9 @@ def _rises(call: RangeCall, *, is_counter: bool, per_s: float = 1.0) -> Vector:
             samples = replace(samples, starts_ms=None)
         return _by_kind(call, samples, of_floats, of_histograms)
 
-    return over_blocks(call, compute)
+    vector = over_blocks(call, compute)
+    _warn_overlaps(call, overlaps)
+    return vector
 
 
 def _by_kind(
@@ -282,18 +285,20 @@ def _by_kind(
     return joined(of_floats(call, floats), of_histograms(call, histograms))
 
 
-def _warn_overlaps(call: RangeCall, samples: Samples) -> None:
-    """Once for each window with a sample whose start lies before the sample before."""
+def _count_overlaps(found: Counter[str], samples: Samples) -> None:
+    """Windows with a sample whose start lies before the sample before, by metric name."""
     flags = starts_overlap(samples)
     if flags.any():
         start = np.minimum(samples.first + 1, samples.end)
         times = (window_counts(flags, start, samples.end) > 0).sum(axis=1)
-        found: Counter[str] = Counter()
         for row in np.flatnonzero(times):
             found[label_value(samples.series[row].labels, METRIC_NAME)] += int(times[row])
-        for name, count in found.items():
-            occurrences = f" ({count} occurrences)" if count > 1 else ""
-            call.notes.warn(texts.start_time_overlap(name) + occurrences, call.span)
+
+
+def _warn_overlaps(call: RangeCall, found: Counter[str]) -> None:
+    for name, count in found.items():
+        occurrences = f" ({count} occurrences)" if count > 1 else ""
+        call.notes.warn(texts.start_time_overlap(name) + occurrences, call.span)
 
 
 def _doubt_counters(call: RangeCall, vector: Vector) -> None:
