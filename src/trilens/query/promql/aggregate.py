@@ -265,12 +265,17 @@ def _combined_histograms(groups: _Groups, wanted: Flags) -> NDArray[np.object_]:
     results = np.full(wanted.shape, None, dtype=object)
     ends = np.append(groups.starts[1:], len(groups.group))
     there = groups.histograms_there()
+    before: list[int] = []  # between steps closer than samples, all members may be the same
+    result: Histogram | None = None
     for group, step in zip(*np.nonzero(wanted), strict=True):
         groups.budget.check()
         rows = slice(groups.starts[group], ends[group])
         assert groups.vector.histograms is not None
         members: list[Histogram] = list(groups.vector.histograms[rows, step][there[rows, step]])
-        results[group, step] = _noted(groups, int(groups.starts[group]), combine(members))
+        same = list(map(id, members))
+        if same != before:
+            result = _noted(groups, int(groups.starts[group]), combine(members))
+        before, results[group, step] = same, result
     return results
 
 

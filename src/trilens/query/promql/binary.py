@@ -249,19 +249,26 @@ def _with_histograms(
     histograms = np.full(special.shape, None, dtype=object)
     left_values = np.broadcast_to(left.values, special.shape)
     right_values = np.broadcast_to(right.values, special.shape)
+    known: dict[tuple[object, object], float | Histogram | None] = {}
     for cell in zip(*np.nonzero(special), strict=True):
         job.budget.check()
-        result = _of_cell(
-            job,
-            _in_cell(left_values, left.histograms, cell),
-            _in_cell(right_values, right.histograms, cell),
-        )
+        one = _in_cell(left_values, left.histograms, cell)
+        other = _in_cell(right_values, right.histograms, cell)
+        # Between steps closer than samples, both sides may be the same again.
+        key = _identity(one), _identity(other)
+        if key not in known:
+            known[key] = _of_cell(job, one, other)
+        result = known[key]
         keep[cell] = result is not None
         if isinstance(result, Histogram):
             histograms[cell] = result
         elif result is not None:
             values[cell] = result
     return _Outcome(values, keep, histograms)
+
+
+def _identity(operand: float | Histogram) -> object:
+    return operand.hex() if isinstance(operand, float) else id(operand)
 
 
 def _in_cell(

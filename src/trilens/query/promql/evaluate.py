@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trilens.query.promql.aggregate import aggregate
 from trilens.query.promql.annotations import Annotations
@@ -175,11 +176,7 @@ class _Evaluation:
         if isinstance(value, Scalar):
             return Scalar(-value.values)
         assert isinstance(value, Vector)
-        histograms = value.histograms
-        if histograms is not None:
-            histograms = np.frompyfunc(lambda one: None if one is None else negate(one), 1, 1)(
-                histograms
-            )
+        histograms = None if value.histograms is None else _negated(value.histograms)
         drops = np.ones(len(value.labels), dtype=np.bool_)
         return Vector(value.labels, -value.values, value.is_there, histograms, drops)
 
@@ -336,6 +333,16 @@ def _as_series(vector: Vector, times_ms: Times) -> list[RawSeries]:
             histograms = [_unhinted(one) for one in vector.histograms[row][there]]
         series.append(RawSeries(labels, times_ms[there], vector.values[row][there], histograms))
     return series
+
+
+def _negated(histograms: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Each once, however many steps have it."""
+    cells: list[Histogram | None] = histograms.ravel().tolist()
+    distinct = {id(one): one for one in cells}
+    known = {key: None if one is None else negate(one) for key, one in distinct.items()}
+    negated = np.empty(histograms.size, dtype=object)
+    negated[:] = [known[id(one)] for one in cells]
+    return negated.reshape(histograms.shape)
 
 
 def _unhinted(histogram: Histogram | None) -> Histogram | None:
