@@ -324,24 +324,33 @@ def _between(ordered: Floats, count: Times, quantiles: Floats) -> Floats:
 def _count_values(groups: _Groups, label: str) -> Vector:
     """A series for each value that a group has, with the value as a label."""
     vector = groups.vector
-    names: dict[tuple[int, str], int] = {}
     rows, steps = np.nonzero(vector.is_there)
-    distinct, which = np.unique(vector.values.view(np.int64)[rows, steps], return_inverse=True)
-    texts = [_plain_number(float(value)) for value in distinct.view(np.float64)]
-    targets = np.empty(len(rows), dtype=np.int64)
-    for place, (row, step) in enumerate(zip(rows, steps, strict=True)):
-        histogram = None if vector.histograms is None else vector.histograms[row, step]
-        text = texts[which[place]] if histogram is None else histogram_string(histogram)
-        targets[place] = names.setdefault((int(groups.group[row]), text), len(names))
-    groups.budget.foresee(len(names) * groups.steps)
-    counts = np.zeros((len(names), groups.steps))
+    texts, which = _texts(vector, rows, steps)
+    distinct, targets = np.unique(groups.group[rows] * len(texts) + which, return_inverse=True)
+    groups.budget.foresee(len(distinct) * groups.steps)
+    counts = np.zeros((len(distinct), groups.steps))
     np.add.at(counts, (targets, steps), 1.0)
+    of_group, of_text = np.divmod(distinct, max(1, len(texts)))
+    labels = [
+        set_labels(groups.keys[group], {label: texts[text]})
+        for group, text in zip(of_group, of_text, strict=True)
+    ]
     drops = np.logical_or.reduceat(drops_of(vector), groups.starts)
-    return _merged_counts(
-        [set_labels(groups.keys[group], {label: text}) for group, text in names],
-        counts,
-        drops[[group for group, _ in names]],
-    )
+    return _merged_counts(labels, counts, drops[of_group])
+
+
+def _texts(vector: Vector, rows: Times, steps: Times) -> tuple[list[str], Times]:
+    """The texts of the values in these cells, each once, and which of them each cell has."""
+    bits, which = np.unique(vector.values.view(np.int64)[rows, steps], return_inverse=True)
+    texts = [_plain_number(float(value)) for value in bits.view(np.float64)]
+    if vector.histograms is None:
+        return texts, which
+    numbers: dict[str, int] = {}
+    for place, histogram in enumerate(vector.histograms[rows, steps]):
+        if histogram is not None:
+            text = histogram_string(histogram)
+            which[place] = len(texts) + numbers.setdefault(text, len(numbers))
+    return texts + list(numbers), which
 
 
 def _merged_counts(labels: list[Labels], counts: Floats, drops: Flags) -> Vector:
