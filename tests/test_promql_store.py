@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from querying import T0_MS, asker, clear, engine, insert, sample, series
 from trilens.query.ask import Asker, AskLimits
+from trilens.query.columns import read_columns
 from trilens.query.promql.ast import Matcher, Selector
 from trilens.query.promql.errors import PromqlError
+from trilens.query.promql.histogram_text import histogram_notation
 from trilens.query.promql_store.source import EngineSource, SelectLimits
 
 STALE = 0x7FF0000000000002
@@ -166,6 +168,73 @@ def test_stale_markers_and_start_timestamps_come_through():
     (one,) = selected(("__name__", "=", "ends"))
     assert struct.pack("<d", one.values[1]) == struct.pack("<Q", STALE)
     assert one.starts_ms.tolist() == [0, 0, T0_MS]
+
+
+def point(series_id, metric, at_s, **columns):
+    return {"metric": metric, "series_id": series_id, "timestamp": T0_MS / 1000 + at_s,
+            "kind": "native_histogram", "scale": 0, **columns}  # fmt: skip
+
+
+def test_histograms():
+    insert("series_rows", [series(60, "latency", {})])
+    one, two = {"offset": 0, "length": 1}, {"offset": 1, "length": 2}
+    insert(
+        "histogram_rows",
+        [point(60, "latency", 15, count=6, sum=4.5, zero_threshold=0.5, zero_count=1, reset_hint=3,
+               positive_spans=[one, two], positive_counts=[2, 1, 1], negative_spans=[one],
+               negative_counts=[1]),
+         point(60, "latency", 30, is_float=True, count_float=2.5, sum=1, scale=-53, bounds=[1, 2],
+               positive_spans=[two], positive_counts_float=[0.5, 2]),
+         point(60, "latency", 45, kind="exponential_histogram", count=1, sum=1, scale=10,
+               positive_spans=[one], positive_counts=[1]),
+         point(60, "latency", 50, kind="histogram", count=3, sum=1, bounds=[5], bucket_counts=[1, 2]),
+         point(60, "latency", 55, kind="summary", count=3, sum=1)],
+    )  # fmt: skip
+    # A float among them, one at the same time, and a stale marker as histograms have it.
+    insert("sample_rows", [sample(60, "latency", 0, 7), sample(60, "latency", 15, 8)])
+    body = struct.pack(
+        "<QQQd", 60, T0_MS + 60_000, 0, struct.unpack("<d", struct.pack("<Q", STALE))[0]
+    )
+    engine().insert(
+        "INSERT INTO trilens.histogram_rows (metric, kind, series_id, timestamp, count, sum) "
+        "SELECT 'latency', 'native_histogram', a, fromUnixTimestamp64Milli(toInt64(b)), c, d "
+        "FROM input('a UInt64, b UInt64, c UInt64, d Float64') FORMAT RowBinary",
+        body,
+    )
+    (found,) = selected(("__name__", "=", "latency"))
+    assert (found.times_ms - T0_MS).tolist() == [0, 15_000, 30_000, 45_000, 50_000, 60_000]
+    assert [one and histogram_notation(one) for one in found.histograms] == [
+        None,
+        (
+            "{{count:6 sum:4.5 z_bucket:1 z_bucket_w:0.5 counter_reset_hint:gauge buckets:[2 0 1 1] "
+            "n_buckets:[1]}}"
+        ),
+        "{{schema:-53 count:2.5 sum:1 custom_values:[1 2] offset:1 buckets:[0.5 2]}}",
+        "{{schema:8 count:1 sum:1 offset:1 buckets:[1]}}",
+        "{{schema:-53 count:3 sum:1 custom_values:[5] buckets:[1 2]}}",
+        None,
+    ]
+    assert found.values[0] == 7
+    assert struct.pack("<d", found.values[-1]) == struct.pack("<Q", STALE)
+
+
+def test_columns_of_numbers_and_of_arrays_come_in_any_pieces():
+    sql = (
+        "SELECT number AS n, toFloat64(number) / 4 AS f, toInt32(number) - 5 AS i, "
+        "arrayMap(k -> toFloat64(k), range(number % 4)) AS a FROM numbers(1000) "
+        "SETTINGS max_block_size = 300"
+    )
+    with engine().raw(sql, fmt="Native") as stream:
+        answer = b"".join(stream)
+    for size in (1, 7, 1000, len(answer)):
+        pieces = [answer[at : at + size] for at in range(0, len(answer), size)]
+        columns = read_columns(pieces)
+        assert columns["n"].tolist() == list(range(1000))
+        assert columns["f"].tolist() == [n / 4 for n in range(1000)]
+        assert columns["i"].tolist() == [n - 5 for n in range(1000)]
+        rows = [row.tolist() for row in columns["a"].rows()]
+        assert rows == [[float(k) for k in range(n % 4)] for n in range(1000)]
+    assert read_columns([]) == {}
 
 
 def test_many_series_are_asked_for_by_their_matchers():

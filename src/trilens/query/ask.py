@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -21,6 +21,7 @@ _JSON_SETTINGS = {
     "output_format_json_named_tuples_as_objects": "1",
 }
 _PATIENCE_S = 5.0
+_Read = TypeVar("_Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Asker:
 
     def rows(self, statement: Statement) -> list[dict[str, Any]]:
         """All rows as dicts. Raises SqlFailed."""
-        answer = orjson.loads(_utf8(self._answer(statement, "JSON")))
+        answer = orjson.loads(_utf8(self._answer(statement, "JSON", b"".join)))
         statistics = answer.get("statistics", {})
         self.cost.read_rows += int(statistics.get("rows_read", 0))
         self.cost.elapsed_ms += float(statistics.get("elapsed", 0.0)) * 1000
@@ -90,7 +91,7 @@ class Asker:
 
     def columns(self, statement: Statement) -> Mapping[str, Column]:
         """All rows as columns of numbers, for results that are large. Raises SqlFailed."""
-        return read_columns(self._answer(statement, "Native"))
+        return self._answer(statement, "Native", read_columns)
 
     @property
     def is_stopped(self) -> bool:
@@ -100,7 +101,9 @@ class Asker:
         self._is_stopped = True
         self._engine.kill(f"{self._query_id}-{self._count}")
 
-    def _answer(self, statement: Statement, fmt: str) -> bytes:
+    def _answer(
+        self, statement: Statement, fmt: str, read: Callable[[Iterable[bytes]], _Read]
+    ) -> _Read:
         if self._is_stopped:
             raise from_engine(EngineError(394, "the query was cancelled"), "")
         self._count += 1
@@ -116,7 +119,7 @@ class Asker:
                     timeout_s=self.limits.seconds + _PATIENCE_S,
                 ) as stream,
             ):
-                return b"".join(stream)
+                return read(stream)
         except EngineError as error:
             raise from_engine(error, "") from error
 

@@ -7,7 +7,7 @@ then these values. An answer is a row of such blocks, at its end none.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -35,12 +35,28 @@ class Ragged:
 Column: TypeAlias = "NDArray[Any] | Ragged"
 
 
-def read_columns(answer: bytes) -> Mapping[str, Column]:
-    """All rows, by the names of the columns. Empty when the answer has no block."""
-    blocks = list(_Reader(answer).blocks())
-    if not blocks:
-        return {}
-    return {name: _joined([block[name] for block in blocks]) for name in blocks[0]}
+def read_columns(answer: Iterable[bytes]) -> Mapping[str, Column]:
+    """All rows, by the names of the columns, of an answer in pieces. Empty if it has no rows.
+
+    Holds no more than the columns, and one of them twice.
+    """
+    blocks: dict[str, list[Column]] = {}
+    held = bytearray()
+    wanted = 1
+    for piece in answer:
+        held += piece
+        while len(held) >= wanted:
+            try:
+                block, end = _read_block(held)
+            except _NotWholeError as short:
+                wanted = short.wanted
+            else:
+                wanted = 1
+                del held[:end]
+                for name, column in block.items():
+                    blocks.setdefault(name, []).append(column)
+    assert not held, "an answer that ends within a block"
+    return {name: _joined(blocks.pop(name)) for name in list(blocks)}
 
 
 def numbers(columns: Mapping[str, Column], name: str, kind: type[Any]) -> NDArray[Any]:
@@ -52,47 +68,59 @@ def numbers(columns: Mapping[str, Column], name: str, kind: type[Any]) -> NDArra
     return column
 
 
+def _read_block(held: bytearray) -> tuple[dict[str, Column], int]:
+    """The block at the beginning, and where it ends. Raises _NotWholeError."""
+    reader = _Reader(held)
+    columns, rows = reader.varint(), reader.varint()
+    block = {reader.text(): reader.column(reader.text(), rows) for _ in range(columns)}
+    return block if rows else {}, reader.at
+
+
+class _NotWholeError(Exception):
+    """The rest is still on its way: `wanted` bytes at least."""
+
+    def __init__(self, wanted: int) -> None:
+        super().__init__()
+        self.wanted = wanted
+
+
 class _Reader:
-    def __init__(self, answer: bytes) -> None:
-        self._bytes = answer
-        self._at = 0
+    def __init__(self, held: bytearray) -> None:
+        self._held = held
+        self.at = 0
 
-    def blocks(self) -> Iterator[dict[str, Column]]:
-        while self._at < len(self._bytes):
-            columns, rows = self._varint(), self._varint()
-            block = {}
-            for _ in range(columns):
-                name, kind = self._text(), self._text()
-                if rows:
-                    block[name] = self._column(kind, rows)
-            if rows:
-                yield block
-
-    def _column(self, kind: str, rows: int) -> Column:
+    def column(self, kind: str, rows: int) -> Column:
         if not kind.startswith(_ARRAY):
             return self._values(kind, rows)
         ends = self._values("UInt64", rows)
-        return Ragged(ends, self._values(kind[len(_ARRAY) : -1], int(ends[-1])))
+        count = int(ends[-1]) if rows else 0
+        return Ragged(ends, self._values(kind[len(_ARRAY) : -1], count))
 
-    def _values(self, kind: str, count: int) -> NDArray[Any]:
-        values = np.frombuffer(self._bytes, _TYPES[kind], count, self._at)
-        self._at += values.nbytes
-        return values
+    def text(self) -> str:
+        start = self._pass(self.varint())
+        return self._held[start : self.at].decode()
 
-    def _text(self) -> str:
-        length = self._varint()
-        self._at += length
-        return self._bytes[self._at - length : self._at].decode()
-
-    def _varint(self) -> int:
+    def varint(self) -> int:
         number = shift = 0
         while True:
-            byte = self._bytes[self._at]
-            self._at += 1
+            byte = self._held[self._pass(1)]
             number |= (byte & 127) << shift
             if byte < 128:
                 return number
             shift += 7
+
+    def _values(self, kind: str, count: int) -> NDArray[Any]:
+        dtype = np.dtype(_TYPES[kind])
+        start = self._pass(count * dtype.itemsize)
+        return np.frombuffer(self._held, dtype, count, start).copy()
+
+    def _pass(self, count: int) -> int:
+        """Go on by so many bytes; returns where they begin."""
+        start = self.at
+        self.at += count
+        if self.at > len(self._held):
+            raise _NotWholeError(self.at)
+        return start
 
 
 def _joined(parts: list[Column]) -> Column:

@@ -17,7 +17,7 @@ identities stays the one that is made here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,7 +29,8 @@ from trilens.query.ask import Asker, Bound, Statement
 from trilens.query.columns import Column, numbers
 from trilens.query.promql.ast import Selector
 from trilens.query.promql.errors import PromqlError
-from trilens.query.promql.values import Labels, RawSeries, Times
+from trilens.query.promql.histograms import Histogram
+from trilens.query.promql.values import Floats, Labels, RawSeries, Times
 from trilens.query.promql_store.histograms import (
     HISTOGRAM_COLUMNS,
     IS_HISTOGRAM,
@@ -183,91 +184,77 @@ def _ids_condition(wanted: _Wanted, found: _Found, bound: Bound) -> str:
 
 
 @dataclass(slots=True)
-class _Points:
-    """Samples of all series, by series and time. `row` is the one in the histograms, or -1."""
+class _Run:
+    """Samples of one identity, by time. `histograms` are None for floats and stale markers."""
 
-    place: NDArray[np.int64]
     times_ms: Times
+    values: Floats
     starts_ms: Times
-    values: NDArray[np.float64]
-    row: NDArray[np.int64]
+    histograms: list[Histogram | None] | None
 
-    def taken(self, which: NDArray[np.int64] | NDArray[np.bool_]) -> _Points:
-        return _Points(
-            self.place[which],
-            self.times_ms[which],
-            self.starts_ms[which],
-            self.values[which],
-            self.row[which],
-        )
+    def is_ascending(self) -> bool:
+        return bool((self.times_ms[1:] > self.times_ms[:-1]).all())
 
 
-def _cut(
-    found: _Found, samples: Mapping[str, Column], histograms: Mapping[str, Column] | None = None
-) -> list[RawSeries]:
-    points = _points(found, samples, is_histogram=False)
-    if histograms is not None:
-        more = _points(found, histograms, is_histogram=True)
-        points = _Points(
-            np.concatenate([points.place, more.place]),
-            np.concatenate([points.times_ms, more.times_ms]),
-            np.concatenate([points.starts_ms, more.starts_ms]),
-            np.concatenate([points.values, more.values]),
-            np.concatenate([points.row, more.row]),
-        )
-    return _series(found, _ordered(points), histograms)
+def _cut(found: _Found, *tables: Mapping[str, Column]) -> list[RawSeries]:
+    """Series with samples, in the order of their labels."""
+    runs: dict[int, list[_Run]] = {}
+    has_starts = False
+    for columns in tables:
+        has_starts |= bool(numbers(columns, "start", np.int64).any())
+        for place, run in _runs(found, columns):
+            runs.setdefault(place, []).append(run)
+    return [
+        _series(found.labels[place], runs[place], has_starts=has_starts) for place in sorted(runs)
+    ]
 
 
-def _points(found: _Found, columns: Mapping[str, Column], *, is_histogram: bool) -> _Points:
+def _runs(found: _Found, columns: Mapping[str, Column]) -> Iterator[tuple[int, _Run]]:
+    """Each identity's rows with its place. Without a condition on them there may be newer ones."""
     ids = numbers(columns, "id", np.uint64)
-    at = np.minimum(np.searchsorted(found.ids, ids), len(found.ids) - 1)
-    points = _Points(
-        found.place[at],
-        numbers(columns, "time", np.int64),
-        numbers(columns, "start", np.int64),
-        numbers(columns, "value", np.float64),
-        np.arange(len(ids)) if is_histogram else np.full(len(ids), -1),
+    if not len(ids):
+        return
+    edges = [0, *(np.flatnonzero(ids[1:] != ids[:-1]) + 1).tolist(), len(ids)]
+    at = np.minimum(np.searchsorted(found.ids, ids[edges[:-1]]), len(found.ids) - 1)
+    is_known = (found.ids[at] == ids[edges[:-1]]).tolist()
+    places = found.place[at].tolist()
+    histograms = histograms_of(columns) if "scale" in columns else None
+    times_ms = numbers(columns, "time", np.int64)
+    values = numbers(columns, "value", np.float64)
+    starts_ms = numbers(columns, "start", np.int64)
+    for n, place in enumerate(places):
+        if is_known[n]:
+            part = slice(edges[n], edges[n + 1])
+            own = None if histograms is None else histograms[part]
+            yield place, _Run(times_ms[part], values[part], starts_ms[part], own)
+
+
+def _series(labels: Labels, runs: list[_Run], *, has_starts: bool) -> RawSeries:
+    run = runs[0] if len(runs) == 1 else _joined(runs)
+    if not run.is_ascending():
+        run = _once_a_time(run)
+    starts_ms = run.starts_ms if has_starts else None
+    return RawSeries(labels, run.times_ms, run.values, run.histograms, starts_ms)
+
+
+def _joined(runs: list[_Run]) -> _Run:
+    histograms: list[Histogram | None] = []
+    for run in runs:
+        histograms += run.histograms or [None] * len(run.times_ms)
+    return _Run(
+        np.concatenate([run.times_ms for run in runs]),
+        np.concatenate([run.values for run in runs]),
+        np.concatenate([run.starts_ms for run in runs]),
+        histograms if any(one is not None for one in histograms) else None,
     )
-    # Without a condition on the identities there may be newer ones.
-    is_known = found.ids[at] == ids
-    return points if is_known.all() else points.taken(is_known)
 
 
-def _ordered(points: _Points) -> _Points:
-    """By series and time, one sample for each."""
-    place, times_ms = points.place, points.times_ms
-    is_after = (place[1:] > place[:-1]) | (
-        (place[1:] == place[:-1]) & (times_ms[1:] > times_ms[:-1])
-    )
-    if is_after.all():
-        return points
-    bits = points.values.view(np.int64)
-    points = points.taken(np.lexsort((bits, points.row, times_ms, place)))
-    is_last = np.ones(len(place), np.bool_)
-    is_last[:-1] = (np.diff(points.place) != 0) | (np.diff(points.times_ms) != 0)
-    return points.taken(is_last)
-
-
-def _series(
-    found: _Found, points: _Points, histograms: Mapping[str, Column] | None
-) -> list[RawSeries]:
-    if not len(points.place):
-        return []
-    starts = np.flatnonzero(np.diff(points.place, prepend=-1))
-    ends = [*starts[1:].tolist(), len(points.place)]
-    has_starts = points.starts_ms.any()
-    made = [] if histograms is None else histograms_of(histograms)
-    series = []
-    for start, end in zip(starts.tolist(), ends, strict=True):
-        part = slice(start, end)
-        rows = points.row[part]
-        series.append(
-            RawSeries(
-                found.labels[points.place[start]],
-                points.times_ms[part],
-                points.values[part],
-                [made[row] if row >= 0 else None for row in rows] if (rows >= 0).any() else None,
-                points.starts_ms[part] if has_starts else None,
-            )
-        )
-    return series
+def _once_a_time(run: _Run) -> _Run:
+    is_histogram = np.zeros(len(run.times_ms), np.bool_)
+    if run.histograms is not None:
+        is_histogram[:] = [one is not None for one in run.histograms]
+    order = np.lexsort((run.values.view(np.int64), is_histogram, run.times_ms))
+    times_ms = run.times_ms[order]
+    kept = order[np.append(times_ms[1:] != times_ms[:-1], True)]
+    histograms = run.histograms and [run.histograms[row] for row in kept.tolist()]
+    return _Run(run.times_ms[kept], run.values[kept], run.starts_ms[kept], histograms)
