@@ -17,8 +17,10 @@ from trilens import __version__
 from trilens.present import sql_api
 from trilens.present.answers import JSON, json_reply
 from trilens.present.console_api import BASE, ENDPOINTS
-from trilens.present.endpoint import TEXT, Endpoint, Parameter, Schema, of
+from trilens.present.endpoint import TEXT, Endpoint, Parameter, Schema, array, of
 from trilens.present.health import HEALTHY_PATH, READY_PATH
+from trilens.present.prometheus_api import BASES, PARAMETERS, PrometheusEndpoint
+from trilens.present.prometheus_api import ENDPOINTS as PROMETHEUS
 
 DOCUMENT_PATH: Final = f"{BASE}/openapi.json"
 PAGE_PATH: Final = "/api/docs"
@@ -33,12 +35,21 @@ _ERROR: Final[Schema] = of(
     )
 )
 
+_SUCCESS: Final[Schema] = of(
+    "status", "data", status=TEXT, data={}, warnings=array(TEXT), infos=array(TEXT)
+)
+
 
 def document() -> dict[str, Any]:
     paths: dict[str, Any] = {}
     for endpoint in ENDPOINTS:
         paths.setdefault(BASE + endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
     paths[sql_api.PATH] = _sql()
+    for base in BASES:
+        paths |= {
+            base + one.path: {method.lower(): _prometheus(base, one) for method in one.methods}
+            for one in PROMETHEUS
+        }
     paths[HEALTHY_PATH] = {"get": _plain("Whether the program lives.", "text/plain")}
     paths[READY_PATH] = {"get": _plain("Whether it is ready; 503 if not.", "text/plain")}
     paths["/metrics"] = {"get": _plain("Its own measures, Prometheus text.", "text/plain")}
@@ -49,7 +60,8 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Trilens",
             "version": __version__,
-            "description": "Times are UTC. Parameters that are not named here are refused.",
+            "description": "Times are UTC. Parameters that are not named here are refused, by "
+            "Prometheus's API ignored.",
         },
         "paths": paths,
         "components": {"schemas": {"Error": _ERROR}},
@@ -70,10 +82,7 @@ async def _page(_request: Request) -> Response:
 
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
-    in_path = [
-        {"name": name, "in": "path", "required": True, "schema": TEXT}
-        for name in re.findall(r"\{(\w+)\}", endpoint.path)
-    ]
+    in_path = map(_in_path, re.findall(r"\{(\w+)\}", endpoint.path))
     media_type = JSON if endpoint.stream is None else "text/event-stream"
     return {
         "summary": endpoint.sentence,
@@ -105,6 +114,24 @@ def _responses(media_type: str, schema: Schema) -> dict[str, Any]:
         "200": {"description": "The answer.", "content": {media_type: {"schema": schema}}},
         "default": {"description": "It was refused or failed.", "content": error},
     }
+
+
+def _prometheus(base: str, endpoint: PrometheusEndpoint) -> dict[str, Any]:
+    in_path = re.findall(r"\{(\w+)\}", base + endpoint.path)
+    known = [Parameter(name, "text", PARAMETERS[name]) for name in endpoint.parameters]
+    return {
+        "summary": f"{endpoint.sentence} As in Prometheus.",
+        "parameters": [*map(_in_path, in_path), *map(_parameter, known)],
+        "responses": {
+            "200": {"description": "The answer.", "content": {JSON: {"schema": _SUCCESS}}},
+            "default": {"description": "It was refused or failed.", "content": {JSON: {
+                "schema": of(status=TEXT, errorType=TEXT, error=TEXT)}}},
+        },
+    }  # fmt: skip
+
+
+def _in_path(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": TEXT}
 
 
 def _plain(sentence: str, media_type: str) -> dict[str, Any]:

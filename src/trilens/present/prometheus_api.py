@@ -27,8 +27,8 @@ from trilens.present import prometheus_json as encoded
 from trilens.present import prometheus_query, prometheus_series, prometheus_status
 from trilens.present.answers import JSON, broken
 from trilens.present.program import Program
-from trilens.present.prometheus_params import Form, bad
-from trilens.present.prometheus_query import Answer, PromqlLimits
+from trilens.present.prometheus_params import Form
+from trilens.present.prometheus_query import Answer, PromqlLimits, Question
 from trilens.present.threads import Threads
 from trilens.query.ask import Asker
 from trilens.query.promql.errors import PromqlError
@@ -48,7 +48,66 @@ _STATUS: Final = {
     "unavailable": 503,
     "not_acceptable": 406,
 }
-Call = Callable[[Asker, Form, PromqlLimits], Answer]
+_BOTH: Final = ("GET", "POST")
+_GET: Final = ("GET",)
+Call = Callable[[Question], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class PrometheusEndpoint:
+    """`parameters` are those of PARAMETERS that it knows."""
+
+    path: str
+    methods: tuple[str, ...]
+    sentence: str
+    parameters: tuple[str, ...]
+    call: Call
+
+
+PARAMETERS: Final = {
+    "query": "PromQL.",
+    "time": "The moment: seconds since 1970, or RFC 3339; now if absent.",
+    "start": "The first moment, as `time`.",
+    "end": "The last moment, as `time`.",
+    "step": "Between moments: seconds, or a duration as 5m.",
+    "timeout": "At most so long; a duration.",
+    "lookback_delta": "How old a sample may be; 5m if absent.",
+    "stats": "`all`: tell what the query cost.",
+    "limit": "At most so many series, or lines; 0 for all.",
+    "match[]": "A selector of series; may come more than once.",
+    "metric": "Of this metric only.",
+    "limit_per_metric": "At most so many for each metric.",
+}
+_EVALUATION: Final = ("query", "timeout", "limit", "lookback_delta", "stats")
+_SERIES: Final = ("match[]", "start", "end", "limit")
+ENDPOINTS: Final = (
+    PrometheusEndpoint("/query", _BOTH, "What an expression is worth at a moment.",
+                       (*_EVALUATION, "time"), prometheus_query.query),
+    PrometheusEndpoint("/query_range", _BOTH, "What an expression is worth over time.",
+                       (*_EVALUATION, "start", "end", "step"), prometheus_query.query_range),
+    PrometheusEndpoint("/query_exemplars", _BOTH, "Exemplars of an expression's selectors.",
+                       ("query", "start", "end"), prometheus_query.query_exemplars),
+    PrometheusEndpoint("/format_query", _BOTH, "An expression, set out.", ("query",),
+                       prometheus_query.format_query),
+    PrometheusEndpoint("/parse_query", _BOTH, "An expression as a tree.", ("query",),
+                       prometheus_query.parse_query),
+    PrometheusEndpoint("/series", _BOTH, "Which series there are.", _SERIES,
+                       prometheus_series.series),
+    PrometheusEndpoint("/labels", _BOTH, "Names of labels.", _SERIES, prometheus_series.labels),
+    PrometheusEndpoint("/label/{name}/values", _GET, "Values of a label.", _SERIES,
+                       prometheus_series.label_values),
+    PrometheusEndpoint("/metadata", _GET, "Type, unit and help of metrics.",
+                       ("metric", "limit", "limit_per_metric"), prometheus_series.metadata),
+    PrometheusEndpoint("/status/buildinfo", _GET, "Whose API this is.", (),
+                       prometheus_status.buildinfo),
+    PrometheusEndpoint("/status/runtimeinfo", _GET, "Since when it runs.", (),
+                       prometheus_status.runtimeinfo),
+    PrometheusEndpoint("/status/flags", _GET, "Limits of queries.", (), prometheus_status.flags),
+    PrometheusEndpoint("/status/config", _GET, "Empty: there is no file of this form.", (),
+                       prometheus_status.config),
+    PrometheusEndpoint("/status/tsdb", _GET, "Metrics and labels with the most series.",
+                       ("limit",), prometheus_status.tsdb),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,27 +122,10 @@ class Prometheus:
     threads: Threads
 
     def routes(self) -> list[BaseRoute]:
-        both, get = ["GET", "POST"], ["GET"]
-        table: list[tuple[str, list[str], Call]] = [
-            ("/query", both, prometheus_query.query),
-            ("/query_range", both, prometheus_query.query_range),
-            ("/query_exemplars", both, prometheus_query.query_exemplars),
-            ("/format_query", both, prometheus_query.format_query),
-            ("/parse_query", both, prometheus_query.parse_query),
-            ("/series", both, prometheus_series.series),
-            ("/labels", both, prometheus_series.labels),
-            ("/label/{name}/values", get, prometheus_series.label_values),
-            ("/metadata", get, prometheus_series.metadata),
-            ("/status/buildinfo", get, prometheus_status.buildinfo),
-            ("/status/runtimeinfo", get, self._runtimeinfo),
-            ("/status/flags", get, prometheus_status.flags),
-            ("/status/config", get, prometheus_status.config),
-            ("/status/tsdb", get, prometheus_status.tsdb),
-        ]
         return [
-            Route(base + path, self._served(call), methods=methods)
+            Route(base + one.path, self._served(one.call), methods=list(one.methods))
             for base in BASES
-            for path, methods, call in table
+            for one in ENDPOINTS
         ]
 
     def _served(self, call: Call) -> Callable[[Request], Awaitable[Response]]:
@@ -107,28 +149,11 @@ class Prometheus:
     async def _answer(self, call: Call, request: Request) -> Response:
         form = await self._form(request)
         ask = Asker(self.engine, self.limits.ask())
+        question = Question(form, ask, self.limits, self.program)
         is_packed = "gzip" in request.headers.get("accept-encoding", "")
-        answer, body = await self.threads.run_while_connected(
-            self.threads.promql, request.receive, ask.stop, self._body, call, ask, form, is_packed
+        return await self.threads.run_while_connected(
+            self.threads.promql, request.receive, ask.stop, _answered, call, question, is_packed
         )
-        if body is None:
-            return Response(status_code=204)
-        return _json(body, 200, is_packed=answer)
-
-    def _body(
-        self, call: Call, ask: Asker, form: Form, is_packed: bool
-    ) -> tuple[bool, bytes | None]:
-        """(whether it is packed, the body), in a thread."""
-        try:
-            answer = call(ask, form, self.limits)
-        except Refused as refused:
-            raise from_refused(refused, None, is_stopped=ask.is_stopped) from refused
-        if answer.data is None:
-            return False, None
-        body = encoded.success(answer.data, answer.warnings, answer.infos)
-        if is_packed and len(body) >= _GZIP_BYTES_MIN:
-            return True, gzip.compress(body, 1, mtime=0)
-        return False, body
 
     async def _form(self, request: Request) -> Form:
         body = b""
@@ -139,22 +164,30 @@ class Prometheus:
             form.fields.insert(0, ("name", request.path_params["name"]))
         return form
 
-    def _runtimeinfo(self, _ask: Asker, _form: Form, _limits: PromqlLimits) -> Answer:
-        told = prometheus_status.runtimeinfo(self.program, self.clock.now_ns())
-        return Answer(encoded.json_of(told))
-
     def _refusal(self, refused: Refused) -> Response:
         """What is refused before a call begins: a body, or one call too many."""
         if refused.code in ("overloaded", "engine_unavailable"):
             reply = self._failure("unavailable", refused.message)
             reply.headers["Retry-After"] = "1"
             return reply
-        error = bad("query", refused.message)
-        return self._failure(error.error_type, f"error parsing form values: {refused.message}")
+        return self._failure("bad_data", f"error parsing form values: {refused.message}")
 
     def _failure(self, kind: str, message: str) -> Response:
         self.measures.count("trilens_query_errors_total", "promql", kind)
         return _json(encoded.failure(kind, message), _STATUS[kind], is_packed=False)
+
+
+def _answered(call: Call, question: Question, is_packed: bool) -> Response:
+    """In a thread: packing takes its time too."""
+    try:
+        answer = call(question)
+    except Refused as refused:
+        raise from_refused(refused, None, is_stopped=question.ask.is_stopped) from refused
+    if answer.data is None:
+        return Response(status_code=204)
+    body = encoded.success(answer.data, answer.warnings, answer.infos)
+    is_packed = is_packed and len(body) >= _GZIP_BYTES_MIN
+    return _json(gzip.compress(body, 1, mtime=0) if is_packed else body, 200, is_packed=is_packed)
 
 
 def _json(body: bytes, status: int, *, is_packed: bool) -> Response:

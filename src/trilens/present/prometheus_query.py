@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from trilens.present import prometheus_json as encoded
+from trilens.present.program import Program
 from trilens.present.prometheus_params import POINTS_MAX, Form, bad
 from trilens.query.ask import Asker, AskLimits
 from trilens.query.promql.annotations import Annotations
@@ -46,6 +47,16 @@ class PromqlLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class Question:
+    """What a call is asked, and what it may use."""
+
+    form: Form
+    ask: Asker
+    limits: PromqlLimits
+    program: Program
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """`data` is JSON; None is an answer without a body."""
 
@@ -54,16 +65,18 @@ class Answer:
     infos: list[str] = field(default_factory=list)
 
 
-def query(ask: Asker, form: Form, limits: PromqlLimits) -> Answer:
+def query(question: Question) -> Answer:
+    form = question.form
     at_ms = form.time_ms("time", form.now_ms)
     limit = form.limit()
-    run = _Run(ask, form, limits, _parsed(form))
+    run = _Run(question, _parsed(form))
     value = run.value(Grid(at_ms, 0, 1))
     kind, result, is_cut = encoded.instant_result(value, at_ms, limit)
     return run.answer(kind, result, is_cut=is_cut)
 
 
-def query_range(ask: Asker, form: Form, limits: PromqlLimits) -> Answer:
+def query_range(question: Question) -> Answer:
+    form = question.form
     start_ms, end_ms = form.time_ms("start"), form.time_ms("end")
     if end_ms < start_ms:
         raise bad("end", "end timestamp must not be before start timestamp")
@@ -90,19 +103,19 @@ def query_range(ask: Asker, form: Form, limits: PromqlLimits) -> Answer:
             "must be Scalar or instant Vector",
         )
     grid = Grid(start_ms, step_ms, (end_ms - start_ms) // step_ms + 1)
-    run = _Run(ask, form, limits, expr)
+    run = _Run(question, expr)
     result, is_cut = encoded.range_result(run.value(grid), grid, limit)
     return run.answer("matrix", result, is_cut=is_cut)
 
 
-def query_exemplars(ask: Asker, form: Form, _limits: PromqlLimits) -> Answer:
-    start_ms, end_ms = form.within_ms()
-    selectors = list(selectors_of(_parsed(form)))
+def query_exemplars(question: Question) -> Answer:
+    start_ms, end_ms = question.form.within_ms()
+    selectors = list(selectors_of(_parsed(question.form)))
     if not selectors:
         return Answer(None)
     within = catalog.Within([one.matchers for one in selectors], start_ms, end_ms)
     found: dict[tuple[tuple[str, str], ...], list[dict[str, Any]]] = {}
-    for row in ask.rows(catalog.exemplars(within, catalog.ROWS_MAX)):
+    for row in question.ask.rows(catalog.exemplars(within, catalog.ROWS_MAX)):
         found.setdefault(tuple(row["shown"].items()), []).append(
             {
                 "labels": row["own"],
@@ -114,36 +127,34 @@ def query_exemplars(ask: Asker, form: Form, _limits: PromqlLimits) -> Answer:
     return Answer(encoded.json_of(listed))
 
 
-def format_query(_ask: Asker, form: Form, _limits: PromqlLimits) -> Answer:
-    return Answer(encoded.json_of(pretty(_parsed(form))))
+def format_query(question: Question) -> Answer:
+    return Answer(encoded.json_of(pretty(_parsed(question.form))))
 
 
-def parse_query(_ask: Asker, form: Form, _limits: PromqlLimits) -> Answer:
-    return Answer(encoded.json_of(tree_json(_parsed(form))))
+def parse_query(question: Question) -> Answer:
+    return Answer(encoded.json_of(tree_json(_parsed(question.form))))
 
 
 @dataclass(slots=True)
 class _Run:
     """One evaluation, with what it has to say beside its result."""
 
-    ask: Asker
-    form: Form
-    limits: PromqlLimits
+    question: Question
     expr: Expr
     notes: Annotations = field(default_factory=Annotations)
     source: EngineSource = field(init=False)
     took_s: float = 0.0
 
     def value(self, grid: Grid) -> Value:
-        limits = self.limits
-        self.source = EngineSource(self.ask, SelectLimits(limits.series, limits.samples))
+        ask, limits = self.question.ask, self.question.limits
+        self.source = EngineSource(ask, SelectLimits(limits.series, limits.samples))
         timeout_ms = self._length_ms("timeout", int(limits.seconds * 1000))
         within = Limits(
             samples_max=limits.samples,
             series_max=limits.series,
             timeout_s=min(timeout_ms / 1000, limits.seconds),
             lookback_ms=self._length_ms("lookback_delta", limits.lookback_ms) or limits.lookback_ms,
-            is_canceled=lambda: self.ask.is_stopped,
+            is_canceled=lambda: ask.is_stopped,
         )
         began_s = time.perf_counter()
         value = evaluate(self.expr, grid, self.source, self.notes, within)
@@ -151,7 +162,7 @@ class _Run:
         return value
 
     def answer(self, kind: str, result: bytes, *, is_cut: bool) -> Answer:
-        text = self.form.text("query")
+        text = self.question.form.text("query")
         warnings = self.notes.warnings(text)
         if is_cut:
             warnings.append(encoded.TRUNCATED)
@@ -159,13 +170,14 @@ class _Run:
         return Answer(data, warnings, self.notes.infos(text))
 
     def _length_ms(self, name: str, default_ms: int) -> int:
-        return self.form.duration_ms(name) if self.form.text(name) else default_ms
+        form = self.question.form
+        return form.duration_ms(name) if form.text(name) else default_ms
 
     def _stats(self) -> dict[str, Any] | None:
         """What we know of what Prometheus tells."""
-        if not self.form.text("stats"):
+        if not self.question.form.text("stats"):
             return None
-        samples = self.limits.samples - self.source.samples_left
+        samples = self.question.limits.samples - self.source.samples_left
         return {
             "timings": {"evalTotalTime": self.took_s, "execTotalTime": self.took_s},
             "samples": {"totalQueryableSamples": samples, "peakSamples": samples},

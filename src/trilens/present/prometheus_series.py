@@ -7,39 +7,38 @@ from typing import Any
 
 from trilens.present import prometheus_json as encoded
 from trilens.present.prometheus_params import Form, label_name
-from trilens.present.prometheus_query import Answer, PromqlLimits
-from trilens.query.ask import Asker
+from trilens.present.prometheus_query import Answer, Question
 from trilens.query.promql.errors import PromqlError
 from trilens.query.promql_store import catalog
 from trilens.query.promql_store.catalog import ROWS_MAX, Within
 
 
-def series(ask: Asker, form: Form, _limits: PromqlLimits) -> Answer:
-    if not form.every("match[]"):
+def series(question: Question) -> Answer:
+    if not question.form.every("match[]"):
         raise PromqlError("no match[] parameter provided", error_type="bad_data")
-    most = _most(form)
-    rows = ask.rows(catalog.series(_within(form), most + 1))
+    most = _most(question.form)
+    rows = question.ask.rows(catalog.series(_within(question.form), most + 1))
     return _listed([row["shown"] for row in rows], most)
 
 
-def labels(ask: Asker, form: Form, _limits: PromqlLimits) -> Answer:
-    most = _most(form)
-    rows = ask.rows(catalog.label_names(_within(form), most + 1))
+def labels(question: Question) -> Answer:
+    most = _most(question.form)
+    rows = question.ask.rows(catalog.label_names(_within(question.form), most + 1))
     return _listed([row["name"] for row in rows], most)
 
 
-def label_values(ask: Asker, form: Form, _limits: PromqlLimits) -> Answer:
+def label_values(question: Question) -> Answer:
     """The name of the label is the field `name` that the path has become."""
-    most = _most(form)
-    name = label_name(form.text("name"))
-    rows = ask.rows(catalog.label_values(_within(form), name, most + 1))
+    most = _most(question.form)
+    name = label_name(question.form.text("name"))
+    rows = question.ask.rows(catalog.label_values(_within(question.form), name, most + 1))
     return _listed([row["value"] for row in rows], most)
 
 
-def metadata(ask: Asker, form: Form, _limits: PromqlLimits) -> Answer:
+def metadata(question: Question) -> Answer:
     """There is one text for a metric: the one that came last."""
-    rows = ask.rows(catalog.metadata(form.text("metric"), _most(form)))
-    is_none = form.limit("limit_per_metric") < 0
+    rows = question.ask.rows(catalog.metadata(question.form.text("metric"), _most(question.form)))
+    is_none = question.form.limit("limit_per_metric") < 0
     described = {
         row["metric"]: [
             {"type": catalog.type_name(row["type"]), "help": row["help"], "unit": row["unit"]}

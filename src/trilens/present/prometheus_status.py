@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import platform
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from trilens import __version__
 from trilens.present import prometheus_json as encoded
 from trilens.present.program import Program
-from trilens.present.prometheus_params import Form, bad
-from trilens.present.prometheus_query import Answer, PromqlLimits
+from trilens.present.prometheus_params import bad
+from trilens.present.prometheus_query import Answer, Question
 from trilens.present.threads import PROMQL_THREADS
-from trilens.query.ask import Asker
 from trilens.query.promql.durations import print_duration
 from trilens.query.promql_store import catalog
 
@@ -22,7 +21,7 @@ _ROWS_DEFAULT: Final = 10
 _ROWS_MAX: Final = 10_000
 
 
-def buildinfo(_ask: Asker, _form: Form, _limits: PromqlLimits) -> Answer:
+def buildinfo(_question: Question) -> Answer:
     return Answer(
         encoded.json_of(
             {
@@ -37,7 +36,8 @@ def buildinfo(_ask: Asker, _form: Form, _limits: PromqlLimits) -> Answer:
     )
 
 
-def flags(_ask: Asker, _form: Form, limits: PromqlLimits) -> Answer:
+def flags(question: Question) -> Answer:
+    limits = question.limits
     return Answer(
         encoded.json_of(
             {
@@ -50,30 +50,37 @@ def flags(_ask: Asker, _form: Form, limits: PromqlLimits) -> Answer:
     )
 
 
-def config(_ask: Asker, _form: Form, _limits: PromqlLimits) -> Answer:
+def config(_question: Question) -> Answer:
     """We have no file of this form."""
     return Answer(encoded.json_of({"yaml": ""}))
 
 
-def runtimeinfo(program: Program, now_ns: int) -> dict[str, Any]:
-    return {
-        "startTime": _rfc3339(program.started_at_ns),
-        "CWD": "",
-        "hostname": platform.node(),
-        "serverTime": _rfc3339(now_ns),
-        "reloadConfigSuccess": True,
-        "lastConfigTime": _rfc3339(program.started_at_ns),
-        "corruptionCount": 0,
-        "goroutineCount": 0,
-        "GOMAXPROCS": 0,
-        "GOMEMLIMIT": 0,
-        "GOGC": "",
-        "GODEBUG": "",
-        "storageRetention": _retention(program),
-    }
+def runtimeinfo(question: Question) -> Answer:
+    program = question.program
+    started_at = _rfc3339(program.started_at_ns)
+    return Answer(
+        encoded.json_of(
+            {
+                "startTime": started_at,
+                "CWD": "",
+                "hostname": platform.node(),
+                "serverTime": _rfc3339(question.form.now_ms * 1_000_000),
+                "reloadConfigSuccess": True,
+                "lastConfigTime": started_at,
+                "corruptionCount": 0,
+                "goroutineCount": 0,
+                "GOMAXPROCS": 0,
+                "GOMEMLIMIT": 0,
+                "GOGC": "",
+                "GODEBUG": "",
+                "storageRetention": _retention(program),
+            }
+        )
+    )
 
 
-def tsdb(ask: Asker, form: Form, _limits: PromqlLimits) -> Answer:
+def tsdb(question: Question) -> Answer:
+    ask, form = question.ask, question.form
     limit = form.limit() or _ROWS_DEFAULT
     if limit > _ROWS_MAX:
         raise bad("limit", f"limit must not exceed {_ROWS_MAX}")
