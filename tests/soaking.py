@@ -56,7 +56,8 @@ COUNTED = {
     "points": "SELECT intDiv(toUInt64(value), 1000) AS b, count(), uniqExact(value) "
     "FROM samples WHERE metric = 'soak_points' GROUP BY b",
     "writes": "SELECT intDiv(toUInt64(value), 1000) AS b, count(), uniqExact(value) "
-    "FROM samples WHERE metric = 'soak_writes' GROUP BY b",
+    "FROM samples WHERE metric = 'soak_writes' "
+    "AND endsWith(labels['pod'], concat('-', toString(toUInt64(value) % 1000))) GROUP BY b",
 }
 
 
