@@ -47,7 +47,9 @@ class Form:
                 pair
                 for text in (body, url_query)
                 for pair in parse_qsl(
-                    text.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=FIELDS_MAX
+                    text.decode("utf-8", "replace"),
+                    keep_blank_values=True,
+                    max_num_fields=FIELDS_MAX,
                 )
             ]
         except ValueError as error:

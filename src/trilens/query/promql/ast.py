@@ -8,7 +8,7 @@ is to be computed from the query's own start, end and step.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 ValueType: TypeAlias = Literal["scalar", "vector", "matrix", "string"]
 MatchType: TypeAlias = Literal["=", "!=", "=~", "!~"]
@@ -24,24 +24,20 @@ class Span:
     end: int
 
 
-_NOWHERE = Span(0, 0)
-
-
-def _span() -> Any:
-    return field(default=_NOWHERE, compare=False, repr=False, kw_only=True)
+NOWHERE = Span(0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Number:
     value: float
     is_duration: bool = False  # written as one: 5m
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class String:
     value: str
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +50,7 @@ class DurationExpr:
     op: str
     operands: tuple[DurationExpr | Number, ...] = ()
     is_wrapped: bool = False  # in parentheses
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
 
 Length: TypeAlias = "int | DurationExpr"
@@ -67,7 +63,7 @@ class Matcher:
     name: str
     op: MatchType
     value: str
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +78,7 @@ class Selector:
     offset: Length = 0
     at: int | AtAnchor | None = None  # ms
     extension: Literal["", "anchored", "smoothed"] = ""
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +87,7 @@ class Matrix:
 
     selector: Selector
     range: Length
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +99,14 @@ class Subquery:
     step: Length | None
     offset: Length = 0
     at: int | AtAnchor | None = None
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     function: str
     args: tuple[Expr, ...]
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +116,7 @@ class Aggregate:
     param: Expr | None
     grouping: tuple[str, ...]
     without: bool
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,20 +140,20 @@ class Binary:
     right: Expr
     matching: Matching | None = None
     return_bool: bool = False
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Unary:
     op: Literal["+", "-"]
     expr: Expr
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Paren:
     expr: Expr
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False, kw_only=True)
 
 
 Expr: TypeAlias = (
