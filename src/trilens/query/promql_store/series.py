@@ -1,8 +1,8 @@
-"""Which series match: label matchers as SQL over the rows of series.
+"""Which series match: label matchers as SQL over the rows of series that Prometheus has sent.
 
-Labels are those that were sent. Two resources of OTLP may send the same attributes: their series
-also have the columns of identity as labels, and `job` and `instance` as Prometheus makes them of a
-resource. A label that is absent is equal to the empty text, in every kind of matcher.
+Their labels are those that were sent. What OTLP has sent has other names in PromQL than in the
+engine: otlp_series.py finds it. A label that is absent is equal to the empty text, in every kind of
+matcher.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Final
 
 from trilens.query.ask import Bound
-from trilens.query.filters import IDENTITY
 from trilens.query.promql.ast import Matcher
 from trilens.query.promql.values import METRIC_NAME
 
@@ -19,23 +18,8 @@ DAY_MS: Final = 86_400_000
 TIME_MS_MIN: Final = -2_208_988_800_000
 TIME_MS_MAX: Final = 10_413_791_999_999
 
-_JOB: Final = (
-    "arrayStringConcat(arrayFilter(part -> part != '', "
-    "[resource['service.namespace'], resource['service.name']]), '/')"
-)
-_INSTANCE: Final = "resource['service.instance.id']"
-_OF_RESOURCE: Final = {
-    **{name: f"toString({name})" for name in IDENTITY},
-    "job": _JOB,
-    "instance": f"toString({_INSTANCE})",
-}
-_OF_RESOURCE_MAP: Final = (
-    "CAST(mapFilter((name, value) -> value != '', map("
-    + ", ".join(f"'{name}', {value}" for name, value in _OF_RESOURCE.items())
-    + ")), 'Map(LowCardinality(String), String)')"
-)
 # All labels but the name of the metric.
-LABELS: Final = f"if(source = 'otlp', mapUpdate({_OF_RESOURCE_MAP}, labels), labels)"
+LABELS: Final = "labels"
 # All labels, in the order of their names.
 SORTED_LABELS: Final = (
     f"mapSort(if(metric = '', {LABELS}, mapUpdate({LABELS}, "
@@ -47,10 +31,7 @@ def label_value(name: str, bound: Bound) -> str:
     """The value of one label, '' where a series does not have it."""
     if name == METRIC_NAME:
         return "metric"
-    sent = f"labels[{bound(name, 'String')}]"
-    if name in _OF_RESOURCE:
-        return f"if(source = 'otlp' AND {sent} = '', {_OF_RESOURCE[name]}, {sent})"
-    return sent
+    return f"labels[{bound(name, 'String')}]"
 
 
 def matches(matcher: Matcher, bound: Bound) -> str:
@@ -76,15 +57,17 @@ def metric_is(matchers: tuple[Matcher, ...]) -> str | None:
 def series_condition(
     matchers: tuple[Matcher, ...], start_ms: int, end_ms: int, bound: Bound
 ) -> str:
-    """For rows of SERIES: those that match and may have samples in the time.
-
-    When a series was last seen is written once a day.
-    """
-    parts = [
-        f"last_seen >= {moment(start_ms - DAY_MS, bound)}",
-        f"first_seen <= {moment(end_ms + DAY_MS, bound)}",
-    ]
+    """For rows of SERIES: those that match and may have samples in the time."""
+    parts = ["source = 'prometheus'", seen_in(start_ms, end_ms, bound)]
     return " AND ".join([*(matches(matcher, bound) for matcher in matchers), *parts])
+
+
+def seen_in(start_ms: int, end_ms: int, bound: Bound) -> str:
+    """For rows of SERIES: when one was last seen is written once a day."""
+    return (
+        f"last_seen >= {moment(start_ms - DAY_MS, bound)} "
+        f"AND first_seen <= {moment(end_ms + DAY_MS, bound)}"
+    )
 
 
 def moment(at_ms: int, bound: Bound) -> str:

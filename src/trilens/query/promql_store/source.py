@@ -36,6 +36,8 @@ from trilens.query.promql_store.histograms import (
     IS_HISTOGRAM,
     histograms_of,
 )
+from trilens.query.promql_store.otlp_source import OtlpSource
+from trilens.query.promql_store.otlp_tracks import merged
 from trilens.query.promql_store.refusals import TOO_MANY_SAMPLES, from_refused
 from trilens.query.promql_store.series import (
     SORTED_LABELS,
@@ -86,16 +88,22 @@ class EngineSource:
     limits: SelectLimits = field(default_factory=SelectLimits)
     samples_left: int = field(init=False)
     series_left: int = field(init=False)
+    otlp: OtlpSource = field(init=False)
 
     def __post_init__(self) -> None:
         self.samples_left = self.limits.samples
         self.series_left = self.limits.series
+        self.otlp = OtlpSource(self)
 
     def select(self, selector: Selector, start_ms: int, end_ms: int) -> list[RawSeries]:
         """Series in the order of their labels; those without samples are left out.
 
         Raises PromqlError.
         """
+        sent = self._of_prometheus(selector, start_ms, end_ms)
+        return merged(sent, self.otlp.select(selector, start_ms, end_ms))
+
+    def _of_prometheus(self, selector: Selector, start_ms: int, end_ms: int) -> list[RawSeries]:
         wanted = _Wanted(selector, start_ms, end_ms)
         try:
             found = self._series(wanted)
