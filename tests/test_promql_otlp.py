@@ -7,6 +7,7 @@ import struct
 import numpy as np
 import pytest
 
+from presenting import Api
 from querying import T0_MS, asker, clear, engine, insert, sample, series
 from trilens.query.promql.annotations import Annotations
 from trilens.query.promql.ast import Matcher, Selector
@@ -331,3 +332,90 @@ def test_many_series_are_asked_for_by_what_they_are_found_by():
     assert len(found) == 600
     for one in found:
         assert one.values.tolist() == [float(dict(one.labels)["n"])] * 2
+
+
+@pytest.fixture(scope="module")
+def client():
+    api = Api(engine())
+    yield api.client
+    api.close()
+
+
+def get(client, path, **params):
+    span = {"start": T0_MS / 1000 - 60, "end": T0_MS / 1000 + 600}
+    reply = client.get(f"/api/v1{path}", params=span | params)
+    assert reply.status_code == 200, reply.text
+    return reply.json()["data"]
+
+
+def test_names_of_metrics(client):
+    names = get(client, "/label/__name__/values")
+    assert names == sorted(names)
+    assert {"load", "load_ratio", "http_requests_total", "took_seconds_bucket", "age_days_sum",
+            "target_info", "up"} < set(names)  # fmt: skip
+    assert not any("." in name for name in names)
+    assert get(client, "/label/__name__/values", **{"match[]": '{__name__=~"load.*"}'}) == [
+        "load", "load_ratio",
+    ]  # fmt: skip
+    assert get(client, "/label/__name__/values", **{"match[]": '{a_b="1;2"}'}) == ["load_ratio"]
+
+
+def test_labels_and_their_values(client):
+    assert get(client, "/labels", **{"match[]": "took_seconds_bucket"}) == [
+        "__name__", "instance", "job", "le", "path", "service",
+    ]  # fmt: skip
+    assert {"k8s_pod_name", "quantile", "le", "otel_scope_name", "from"} < set(
+        get(client, "/labels")
+    )
+    assert get(client, "/label/le/values", **{"match[]": "took_seconds_bucket"}) == [
+        "+Inf", "0.5", "1", "10",
+    ]  # fmt: skip
+    assert get(client, "/label/job/values") == ["cart", "eu/shop"]
+    assert get(client, "/label/k8s_pod_name/values") == ["p1", "p2"]
+    assert get(client, "/label/http_code/values") == ["200", "500"]
+
+
+def test_series(client):
+    found = get(
+        client, "/series", **{"match[]": ["load", "load_ratio", 'age_days{quantile="0.5"}']}
+    )
+    target = {"instance": "i-1", "job": "eu/shop", "service": "shop"}
+    assert found == [
+        {"__name__": "age_days", "quantile": "0.5", **target},
+        {"__name__": "load", "from": "prometheus"},
+        {"__name__": "load_ratio", "a_b": "1;2", **target},
+    ]
+    assert len(get(client, "/series", **{"match[]": 'took_seconds_bucket{le=~"1.*"}'})) == 2
+
+
+def test_metadata(client):
+    engine().command("TRUNCATE TABLE trilens.metadata_rows")
+    insert(
+        "metadata_rows",
+        [{"metric": "http.requests", "type": "counter", "unit": "", "help": "Them."},
+         {"metric": "took", "type": "histogram", "unit": "s", "help": ""},
+         {"metric": "load", "type": "gauge", "unit": "", "help": "Both."}],
+    )  # fmt: skip
+    found = get(client, "/metadata")
+    assert found["http_requests_total"] == [{"type": "counter", "help": "Them.", "unit": ""}]
+    assert found["took_seconds"] == [{"type": "histogram", "help": "", "unit": "seconds"}]
+    assert found["target_info"][0]["type"] == "gauge"
+    assert found["load"] == [{"type": "gauge", "help": "Both.", "unit": ""}]
+    assert not {"http.requests", "took"} & set(found)
+    (one,) = get(client, "/metadata", metric="http_requests_total").values()
+    assert one[0]["help"] == "Them."
+    assert get(client, "/metadata", metric="http.requests") == {}
+
+
+def test_exemplars(client):
+    engine().command("TRUNCATE TABLE trilens.exemplar_rows")
+    insert(
+        "exemplar_rows",
+        [{"metric": metric, "series_id": n, "timestamp": T0_MS / 1000 + 10, "mantissa": 25,
+          "exponent": 1, "trace_id": "abc"} for n, metric in ((1, "http.requests"), (21, "took.more"))],
+    )  # fmt: skip
+    (found,) = get(client, "/query_exemplars", query='http_requests_total{http_code="200"}')
+    assert found["seriesLabels"]["job"] == "eu/shop"
+    assert found["exemplars"][0]["labels"] == {"trace_id": "abc"}
+    (found,) = get(client, "/query_exemplars", query="took_more_seconds_bucket")
+    assert found["seriesLabels"]["le"] == "10"

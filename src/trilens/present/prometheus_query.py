@@ -27,6 +27,7 @@ from trilens.query.promql.printer import pretty
 from trilens.query.promql.tree_json import tree_json
 from trilens.query.promql.values import Grid, Value
 from trilens.query.promql_store import catalog
+from trilens.query.promql_store.otlp_catalog import OtlpCatalog
 from trilens.query.promql_store.source import EngineSource, SelectLimits
 
 _TYPE_NAMES: Final = {"matrix": "range vector", "string": "string"}
@@ -115,7 +116,8 @@ def query_exemplars(question: Question) -> Answer:
         return Answer(None)
     within = catalog.Within([one.matchers for one in selectors], start_ms, end_ms)
     found: dict[tuple[tuple[str, str], ...], list[dict[str, Any]]] = {}
-    for row in question.ask.rows(catalog.exemplars(within, catalog.ROWS_MAX)):
+    rows = question.ask.rows(catalog.exemplars(within, catalog.ROWS_MAX))
+    for row in [*rows, *OtlpCatalog.of(question.ask, within).exemplars(catalog.ROWS_MAX)]:
         found.setdefault(tuple(row["shown"].items()), []).append(
             {
                 "labels": row["own"],

@@ -142,6 +142,19 @@ class Families:
             self._known = [_family(row) for row in self.ask.rows(families_statement())]
         return self._known
 
+    def seen_in(self, start_ms: int, end_ms: int) -> list[Family]:
+        """Those that may have samples in the time."""
+        if not self.all():
+            return []
+        bound = Bound()
+        rows = self.ask.rows(
+            bound.statement(
+                f"SELECT DISTINCT {_FAMILY_COLUMNS} FROM {SERIES} PREWHERE {IS_OTLP} "
+                f"WHERE {seen_in(start_ms, end_ms, bound)} LIMIT {FAMILIES_MAX}"
+            )
+        )
+        return [_family(row) for row in rows]
+
     def wanted(self, asked: Asked) -> list[Family]:
         return [family for family in self.all() if asked.parts(family)]
 

@@ -87,14 +87,18 @@ class OtlpSource:
         self.families = Families(self.budget.ask)
 
     def is_asked(self, matchers: tuple[Matcher, ...]) -> bool:
-        """Might these select anything of OTLP?"""
-        return self.families.has(Asked(matchers))
+        """Might these select anything of OTLP? Raises PromqlError."""
+        try:
+            return self.families.has(Asked(matchers))
+        except Refused as refused:
+            stopped = self.budget.ask.is_stopped
+            raise from_refused(refused, None, is_stopped=stopped) from refused
 
     def select(self, selector: Selector, start_ms: int, end_ms: int) -> list[RawSeries]:
-        """Series in the order of their labels. Raises PromqlError, and Refused of the engine."""
-        asked = Asked(selector.matchers)
-        if not self.families.has(asked):
+        """Series in the order of their labels. Raises PromqlError."""
+        if not self.is_asked(selector.matchers):
             return []
+        asked = Asked(selector.matchers)
         wanted = _Wanted(asked, selector, start_ms, end_ms)
         ask = self.budget.ask
         try:
