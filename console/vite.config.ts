@@ -20,6 +20,7 @@ export default defineConfig({
           groups: [
             { name: "react", test: /node_modules\/(?:react|react-dom|scheduler|@tanstack)\//, priority: 2 },
             { name: "mantine", test: /node_modules\/(?:@mantine|@floating-ui|clsx)\// },
+            { name: "codemirror", test: /node_modules\/(?:@codemirror|@lezer|@prometheus-io|@marijn|lru-cache|style-mod|crelt|w3c-keyname)\// },
           ],
         },
       },

@@ -14,6 +14,7 @@ import { useZone } from "~/state/preferences";
 import { useTimeRange } from "~/state/use_time_range";
 import { aligned, lastKnown, onlyShown, stacked, sumOf } from "./align";
 import classes from "./charts.module.css";
+import { type ChartDot, Dots } from "./dots";
 import { Legend } from "./legend";
 import { Plot } from "./plot";
 import { lineColor, lineDash } from "./palette";
@@ -27,6 +28,9 @@ export interface ChartLine {
   readonly points: readonly Point[];
   /** Absent: the next of the palette. */
   readonly color?: string;
+  readonly dash?: number[];
+  /** Of this line alone. */
+  readonly format?: (value: number) => string;
 }
 
 interface Props {
@@ -44,6 +48,8 @@ interface Props {
   readonly hasLegend?: boolean;
   /** An answer to an older question is shown until the next one is there. */
   readonly isOld?: boolean;
+  /** Single moments, each with a trace that it leads to. */
+  readonly dots?: readonly ChartDot[];
 }
 
 export function TimeChart(props: Props) {
@@ -59,7 +65,7 @@ export function TimeChart(props: Props) {
     () =>
       lines.map((line, at) => ({
         color: line.color ?? lineColor(scheme, at),
-        dash: line.color === undefined ? lineDash(at) : [],
+        dash: line.dash ?? (line.color === undefined ? lineDash(at) : []),
       })),
     [lines, scheme],
   );
@@ -73,7 +79,7 @@ export function TimeChart(props: Props) {
     return [raw.times, ...columns] as uPlot.AlignedData;
   }, [raw, kind, shownKey]);
 
-  const { options, hover } = useTimePlot({
+  const { options, hover, place } = useTimePlot({
     kind, unit, format, zone, scheme, styles,
     control,
     stepMs: props.stepMs ?? 0,
@@ -90,13 +96,15 @@ export function TimeChart(props: Props) {
           revision={`${control.range.fromMs}-${control.range.toMs}`}
         />
         {isEmpty && <div className={classes.nothing}>{t("parts.noDataChart")}</div>}
+        {props.dots !== undefined && <Dots dots={props.dots} place={place} format={format} />}
         {hover.isHere && hover.row !== null && at !== undefined && (
           <Tooltip
             title={dateTime(at, zone)}
             rows={lines.flatMap((line, index) => {
               const value = raw.columns[index]?.[hover.row ?? 0];
               const color = styles[index]?.color ?? "";
-              return value == null || isShown[index] !== true ? [] : [{ id: line.id, label: line.label, value, color }];
+              if (value == null || isShown[index] !== true) return [];
+              return [{ id: line.id, label: line.label, value, color, format: line.format }];
             })}
             isStacked={kind === "bars"}
             format={format}
@@ -117,7 +125,7 @@ export function TimeChart(props: Props) {
             const value = hover.row === null ? whole : (column[hover.row] ?? null);
             return {
               id: line.id, label: line.label, color: styles[index]?.color ?? "",
-              value: value === null ? "–" : format(value),
+              value: value === null ? "–" : (line.format ?? format)(value),
             };
           })}
         />

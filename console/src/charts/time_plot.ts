@@ -46,9 +46,20 @@ interface Asked {
   readonly control: TimeControl;
 }
 
-export function useTimePlot(asked: Asked): { options: PlotOptions; hover: Hover } {
+/** Where the lines are drawn, and from which moment and value to which. */
+export interface PlotPlace {
+  readonly leftPx: number;
+  readonly topPx: number;
+  readonly widthPx: number;
+  readonly heightPx: number;
+  readonly x: readonly [number, number];
+  readonly y: readonly [number, number];
+}
+
+export function useTimePlot(asked: Asked): { options: PlotOptions; hover: Hover; place: PlotPlace | null } {
   const { kind, unit, format, zone, scheme, stepMs, isFromZero } = asked;
   const [hover, setHover] = useState<Hover>(NO_HOVER);
+  const [place, setPlace] = useState<PlotPlace | null>(null);
   // What changes with each look is read when it is needed; the plot is not made again for it.
   const control = useLatest(asked.control);
   const write = useLatest(format);
@@ -83,11 +94,27 @@ export function useTimePlot(asked: Asked): { options: PlotOptions; hover: Hover 
       },
       hooks: {
         setCursor: [(plot) => setHover(hoverOf(plot))],
+        draw: [(plot) => setPlace((old) => samePlace(old, placeOf(plot)))],
         setSelect: [(plot) => brushed(plot, control.current())],
       },
     };
   }, [kind, unit, zone, scheme, stylesKey, stepMs, isFromZero, control, write]);
-  return { options, hover };
+  return { options, hover, place };
+}
+
+function placeOf(plot: uPlot): PlotPlace {
+  const { left, top, width, height } = plot.bbox;
+  const { x, y } = plot.scales;
+  return {
+    leftPx: left / devicePixelRatio, topPx: top / devicePixelRatio,
+    widthPx: width / devicePixelRatio, heightPx: height / devicePixelRatio,
+    x: [x?.min ?? 0, x?.max ?? 1], y: [y?.min ?? 0, y?.max ?? 1],
+  };
+}
+
+/** The old one where nothing is different, so that nothing is drawn for it. */
+function samePlace(old: PlotPlace | null, now: PlotPlace): PlotPlace {
+  return old !== null && JSON.stringify(old) === JSON.stringify(now) ? old : now;
 }
 
 function series(style: LineStyle, kind: ChartKind): uPlot.Series {

@@ -10,6 +10,7 @@ interface Row {
   readonly label: string;
   readonly value: number;
   readonly color: string;
+  readonly format?: ((value: number) => string) | undefined;
 }
 
 interface Props {
@@ -34,7 +35,7 @@ export function Tooltip({ title, rows, isStacked, format, nearest, leftPx, width
         <div key={row.id} className={classes.tooltipRow} data-nearest={(!isStacked && at === 0) || undefined}>
           <span className={classes.swatch} style={{ background: row.color }} />
           <span className={classes.tooltipLabel}>{row.label}</span>
-          <span className={classes.tooltipValue}>{format(row.value)}</span>
+          <span className={classes.tooltipValue}>{(row.format ?? format)(row.value)}</span>
         </div>
       ))}
       {sorted.length > ROWS_MAX && (

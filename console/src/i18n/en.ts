@@ -1,5 +1,6 @@
 /** English: all words of the console. A file an area; keys begin with the area's name. */
 
+import { explore } from "./en/explore";
 import { logs } from "./en/logs";
 import { metrics } from "./en/metrics";
 import { overview } from "./en/overview";
@@ -8,4 +9,4 @@ import { shell } from "./en/shell";
 import { sources } from "./en/sources";
 import { traces } from "./en/traces";
 
-export const en = { ...shell, ...parts, ...overview, ...logs, ...traces, ...metrics, ...sources } as const;
+export const en = { ...shell, ...parts, ...overview, ...logs, ...traces, ...metrics, ...explore, ...sources } as const;

@@ -26,7 +26,8 @@ interface Props<Row> {
   readonly rows: readonly Row[];
   readonly rowKey: (row: Row) => string;
   readonly selectedKey?: string | undefined;
-  readonly onOpen?: ((row: Row) => void) | undefined;
+  /** `isMore`: with Ctrl, Shift or Command. */
+  readonly onOpen?: ((row: Row, isMore: boolean) => void) | undefined;
   readonly firstSort?: Sort;
   /** As high as its place if absent; a number of rows grows to that and then scrolls. */
   readonly rowsMax?: number;
@@ -64,7 +65,7 @@ export function TableView<Row>(props: Props<Row>) {
   });
   const open = (at: number) => {
     const row = shown[at];
-    if (row !== undefined) onOpen?.(row);
+    if (row !== undefined) onOpen?.(row, false);
   };
   const keys = useListKeys({
     count: shown.length,
@@ -113,9 +114,10 @@ export function TableView<Row>(props: Props<Row>) {
               data-last={item.index === shown.length - 1 || undefined}
               data-active={item.index === active || undefined}
               data-opens={onOpen !== undefined || undefined}
-              onClick={() => {
+              onClick={(event) => {
                 setActive(item.index);
-                if (!hasSelection()) onOpen?.(row);
+                const isMore = event.shiftKey || event.ctrlKey || event.metaKey;
+                if (!hasSelection()) onOpen?.(row, isMore);
               }}
             >
               {columns.map((column) => (

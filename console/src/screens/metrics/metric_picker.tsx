@@ -15,6 +15,7 @@ import classes from "./metrics.module.css";
 
 interface Props {
   readonly match: string | undefined;
+  /** Undefined: walking through them picks none. */
   readonly selected: string | undefined;
   readonly onMatch: (match: string) => void;
   readonly onPick: (metric: string) => void;
@@ -56,7 +57,7 @@ export function MetricPicker({ match, selected, onMatch, onPick }: Props) {
             </p>
             <TableView
               label={t("metrics.pick")} columns={columns} rows={metrics} rowKey={(row) => row.metric} isMain
-              selectedKey={selected ?? ""} onOpen={(row) => onPick(row.metric)} isOld={asked.isPlaceholderData}
+              selectedKey={selected} onOpen={(row) => onPick(row.metric)} isOld={asked.isPlaceholderData}
               empty={<NoMetrics match={match} />}
             />
           </>

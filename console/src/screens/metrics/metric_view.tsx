@@ -1,5 +1,6 @@
 /** One metric: what it is, how it is asked, its lines, and their values in a table. */
 
+import { Link } from "@tanstack/react-router";
 import { useMemo } from "react";
 import type { MetricName } from "~/api/metrics";
 import { useMetricRange } from "~/api/metrics";
@@ -10,6 +11,8 @@ import { Answered, Empty, Loading } from "~/parts/states";
 import { useTimeRange } from "~/state/use_time_range";
 import { askingOf, natureOf, questionOf, writing } from "./asking";
 import { Distribution } from "./distribution";
+import { usualStepMs, usualWindow } from "./explore/queries";
+import { exprOf } from "./explore/usual";
 import { Lines } from "./lines";
 import classes from "./metrics.module.css";
 import { QueryBar } from "./query_bar";
@@ -74,6 +77,7 @@ function Plotted({ name, metric, search, onChange }: Omit<Props, "isKnown">) {
   return (
     <>
       <QueryBar name={name} asking={asking} search={search} onChange={onChange} />
+      <AsPromql expr={exprOf(name, asking, search.filter ?? [], usualWindow(usualStepMs(range)))} />
       <FilterChips conditions={search.filter ?? []} onChange={(filter) => onChange({ filter })} />
       <Answered asked={asked} loading={<Loading heightPx={340} />}>
         {(answer) =>
@@ -90,5 +94,16 @@ function Plotted({ name, metric, search, onChange }: Omit<Props, "isKnown">) {
         }
       </Answered>
     </>
+  );
+}
+
+/** The same question as a query, to go on from. */
+function AsPromql({ expr }: { readonly expr: string }) {
+  const t = useT();
+  return (
+    <p className={classes.promql}>
+      <Link to="/metrics" search={{ view: "query", q: [{ id: "A", expr }] }}>{t("explore.goOn")}</Link>
+      <code className="cut" title={expr}>{expr}</code>
+    </p>
   );
 }

@@ -1,18 +1,28 @@
-/** Metrics: pick one at the left, look at it at the right. */
+/** Metrics: pick one at the left and look at it at the right, or ask in PromQL, or see what has most series. */
 
+import { SegmentedControl } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
 import { getRouteApi } from "@tanstack/react-router";
+import { lazy, Suspense } from "react";
 import { useMetricNames } from "~/api/metrics";
 import { useT } from "~/i18n/use_t";
+import { Loading } from "~/parts/states";
 import { Screen } from "~/shell/screen";
 import { useTimeRange } from "~/state/use_time_range";
+import { Cardinality } from "./cardinality";
+import { usualStepMs, usualWindow, withPicked } from "./explore/queries";
+import { usualExpr } from "./explore/usual";
 import { MetricPicker, NAMES_MAX } from "./metric_picker";
 import { MetricView } from "./metric_view";
-import type { MetricsSearch } from "./search";
+import type { MetricsSearch, MetricsView } from "./search";
 import { StartHere } from "./start_here";
 import { ofAnyMetric } from "./useful";
 import classes from "./metrics.module.css";
 
 const route = getRouteApi("/metrics");
+const VIEWS: readonly MetricsView[] = ["pick", "query", "cardinality"];
+/** A file of its own, for the editor is large. */
+const Explorer = lazy(() => import("./explore/explorer").then((module) => ({ default: module.Explorer })));
 
 export function MetricsScreen() {
   const t = useT();
@@ -28,16 +38,36 @@ export function MetricsScreen() {
       search: (old) => ({ ...old, fn: undefined, agg: undefined, by: undefined, filter: general, metric }),
       replace: search.metric !== undefined,
     });
+  const view = search.view ?? "pick";
+  const window = usualWindow(usualStepMs(range));
+  const every = useMetricNames(range, search.match, NAMES_MAX);
+  const ask = (name: string) => {
+    const found = every.data?.metrics.find((one) => one.metric === name);
+    if (found !== undefined) change({ q: withPicked(search.q ?? [], usualExpr(found, window)) });
+  };
   const known = useMetricNames(range, search.metric, NAMES_MAX);
   const metric = known.data?.metrics.find((one) => one.metric === search.metric);
+  // The header has no room for them then.
+  const isNarrow = useMediaQuery("(max-width: 900px)");
+  const views = <Views view={view} onView={(next) => change({ view: next })} />;
   return (
-    <Screen title={t("metrics.title")} isFilling>
-      <div className={classes.screen}>
-        <MetricPicker
-          match={search.match} selected={search.metric} onPick={pick}
-          onMatch={(match) => change({ match: match === "" ? undefined : match }, true)}
-        />
-        {search.metric === undefined ? (
+    <Screen title={t("metrics.title")} head={isNarrow ? undefined : views} isFilling>
+      <div className={classes.screen} data-view={view}>
+        {isNarrow && <div className={classes.views}>{views}</div>}
+        {view !== "cardinality" && (
+          <MetricPicker
+            key={view} match={search.match} selected={view === "pick" ? (search.metric ?? "") : undefined}
+            onPick={view === "pick" ? pick : ask}
+            onMatch={(match) => change({ match: match === "" ? undefined : match }, true)}
+          />
+        )}
+        {view === "query" ? (
+          <Suspense fallback={<Loading heightPx={340} />}>
+            <Explorer search={search} onChange={change} />
+          </Suspense>
+        ) : view === "cardinality" ? (
+          <Cardinality search={search} onChange={change} />
+        ) : search.metric === undefined ? (
           <StartHere conditions={general} onConditions={(filter) => change({ filter })} />
         ) : (
           <MetricView
@@ -47,5 +77,21 @@ export function MetricsScreen() {
         )}
       </div>
     </Screen>
+  );
+}
+
+interface ViewsProps {
+  readonly view: MetricsView;
+  readonly onView: (view: MetricsView | undefined) => void;
+}
+
+function Views({ view, onView }: ViewsProps) {
+  const t = useT();
+  return (
+    <SegmentedControl
+      size="xs" aria-label={t("metrics.views")} value={view}
+      data={VIEWS.map((one) => ({ value: one, label: t(`metrics.view.${one}`) }))}
+      onChange={(next) => onView(next === "pick" ? undefined : next)}
+    />
   );
 }

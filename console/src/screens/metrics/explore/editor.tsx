@@ -1,0 +1,151 @@
+/** A text field for PromQL: coloured, completed from what is stored, checked by the server's own parser. */
+
+import { autocompletion, closeBrackets, closeBracketsKeymap } from "@codemirror/autocomplete";
+import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
+import { bracketMatching, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
+import { type Diagnostic, linter } from "@codemirror/lint";
+import { EditorState, Prec } from "@codemirror/state";
+import { EditorView, keymap, placeholder } from "@codemirror/view";
+import { tags } from "@lezer/highlight";
+import { PromQLExtension } from "@prometheus-io/codemirror-promql";
+import { useEffect, useLayoutEffect, useRef } from "react";
+import { ApiError } from "~/api/client";
+import { askPrometheus } from "~/api/prometheus";
+import { unitsBefore } from "./places";
+import classes from "./explore.module.css";
+
+interface Props {
+  readonly text: string;
+  readonly label: string;
+  readonly hint: string;
+  readonly isWrong: boolean;
+  /** Where the cursor is put, in characters, each time that `asked` grows. */
+  readonly cursor: { readonly position: number; readonly asked: number } | null;
+  readonly onText: (text: string) => void;
+  readonly onRun: () => void;
+}
+
+const LOOKBACK_MS = 12 * 3600e3;
+const CHECK_PAUSE_MS = 500;
+
+export function Editor({ text, label, hint, isWrong, cursor, onText, onRun }: Props) {
+  const place = useRef<HTMLDivElement>(null);
+  const view = useRef<EditorView | null>(null);
+  const now = useRef({ text, onText, onRun });
+  useLayoutEffect(() => {
+    now.current = { text, onText, onRun };
+  });
+
+  useEffect(() => {
+    if (place.current === null) return undefined;
+    const promql = new PromQLExtension()
+      .setComplete({ remote: { url: "", lookbackInterval: LOOKBACK_MS } })
+      .activateLinter(false);
+    const made = new EditorView({
+      parent: place.current,
+      state: EditorState.create({
+        doc: now.current.text,
+        extensions: [
+          Prec.high(keymap.of([{ key: "Mod-Enter", run: () => run(now.current.onRun) }])),
+          // The completion comes before and takes Enter while its list is open; Shift+Enter is a new line.
+          keymap.of([
+            { key: "Enter", run: () => run(now.current.onRun) },
+            ...closeBracketsKeymap, ...historyKeymap, ...defaultKeymap,
+          ]),
+          history(), closeBrackets(), bracketMatching(), autocompletion(), EditorView.lineWrapping, placeholder(hint),
+          EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false" }),
+          promql.asExtension(),
+          linter((shown) => mistakes(shown, promql), { delay: CHECK_PAUSE_MS }),
+          syntaxHighlighting(COLORS), THEME,
+          EditorView.updateListener.of((update) => {
+            if (update.docChanged) now.current.onText(update.state.doc.toString());
+          }),
+        ],
+      }),
+    });
+    view.current = made;
+    return () => {
+      view.current = null;
+      promql.destroy();
+      made.destroy();
+    };
+  }, [label, hint]);
+
+  useEffect(() => {
+    const made = view.current;
+    const shown = made?.state.doc.toString();
+    if (made != null && shown !== text) made.dispatch({ changes: { from: 0, to: shown?.length ?? 0, insert: text } });
+  }, [text]);
+
+  useEffect(() => {
+    const made = view.current;
+    if (made === null || cursor === null) return;
+    const at = Math.min(unitsBefore(made.state.doc.toString(), cursor.position), made.state.doc.length);
+    made.dispatch({ selection: { anchor: at }, scrollIntoView: true });
+    made.focus();
+  }, [cursor]);
+
+  return <div ref={place} className={classes.editor} data-wrong={isWrong || undefined} />;
+}
+
+function run(onRun: () => void): boolean {
+  onRun();
+  return true;
+}
+
+/** What the browser finds by itself is not asked for; what it finds nothing in, the server reads as well. */
+async function mistakes(view: EditorView, promql: PromQLExtension): Promise<readonly Diagnostic[]> {
+  const text = view.state.doc.toString();
+  if (text.trim() === "") return [];
+  const own = await promql.getLinter().promQL()(view);
+  if (own.length > 0) return own;
+  try {
+    await askPrometheus("/parse_query", { query: text });
+    return [];
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.code !== "bad_data") return [];
+    const from = Math.min(unitsBefore(text, error.position ?? 0), text.length);
+    return [{ from, to: Math.min(text.length, from + 1), severity: "error", message: error.message }];
+  }
+}
+
+const COLORS = HighlightStyle.define([
+  { tag: [tags.function(tags.variableName), tags.operatorKeyword], color: "var(--code-call)" },
+  { tag: [tags.modifier, tags.logicOperator, tags.keyword], color: "var(--code-word)" },
+  { tag: tags.string, color: "var(--code-text)" },
+  { tag: [tags.number, tags.literal], color: "var(--code-number)" },
+  { tag: tags.labelName, color: "var(--code-label)" },
+  { tag: tags.comment, color: "var(--tl-faint)", fontStyle: "italic" },
+  { tag: tags.invalid, color: "var(--tl-error-text)" },
+]);
+
+const THEME = EditorView.theme({
+  "&": { fontSize: "0.8125rem", color: "var(--tl-text)", background: "transparent" },
+  "&.cm-focused": { outline: "none" },
+  ".cm-scroller": { fontFamily: "var(--mantine-font-family-monospace)", lineHeight: "1.5", maxHeight: "14rem", overflow: "auto" },
+  ".cm-content": { padding: "5px 0", caretColor: "var(--tl-text)" },
+  ".cm-line": { padding: "0 8px" },
+  ".cm-placeholder": { color: "var(--tl-faint)" },
+  ".cm-cursor": { borderLeftColor: "var(--tl-text)" },
+  ".cm-matchingBracket, &.cm-focused .cm-matchingBracket": { background: "var(--tl-selected)", outline: "1px solid var(--tl-line-strong)" },
+  ".cm-nonmatchingBracket, &.cm-focused .cm-nonmatchingBracket": { background: "transparent", color: "var(--tl-error-text)" },
+  ".cm-tooltip": {
+    color: "var(--tl-text)", background: "var(--tl-raised)", border: "1px solid var(--tl-line-strong)",
+    borderRadius: "4px", boxShadow: "0 4px 14px rgb(0 0 0 / 25%)", zIndex: "300",
+  },
+  ".cm-tooltip.cm-tooltip-autocomplete > ul": {
+    maxHeight: "16rem", fontFamily: "var(--mantine-font-family-monospace)", fontSize: "0.8125rem",
+  },
+  ".cm-tooltip.cm-tooltip-autocomplete > ul > li": { padding: "2px 8px" },
+  ".cm-tooltip-autocomplete ul li[aria-selected]": { color: "var(--tl-text)", background: "var(--tl-selected)" },
+  ".cm-completionMatchedText": { color: "var(--tl-accent)", textDecoration: "none", fontWeight: "600" },
+  ".cm-completionDetail": { color: "var(--tl-muted)", fontStyle: "normal" },
+  ".cm-completionIcon": { display: "none" },
+  ".cm-tooltip.cm-completionInfo": { maxWidth: "24rem", padding: "4px 8px", fontSize: "0.75rem" },
+  ".cm-diagnostic": { padding: "4px 8px", fontSize: "0.75rem" },
+  ".cm-diagnostic-error": { borderLeft: "3px solid var(--tl-error)" },
+  ".cm-diagnostic-warning": { borderLeft: "3px solid var(--tl-warn)" },
+  ".cm-diagnostic-info": { borderLeft: "3px solid var(--tl-accent)" },
+  ".cm-lintRange-error": { backgroundImage: "none", textDecoration: "underline wavy var(--tl-error)", textUnderlineOffset: "3px" },
+  ".cm-lintRange-warning": { backgroundImage: "none", textDecoration: "underline wavy var(--tl-warn)", textUnderlineOffset: "3px" },
+});
