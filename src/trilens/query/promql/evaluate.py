@@ -57,6 +57,7 @@ from trilens.query.promql.labels import (
     without_empty_rows,
 )
 from trilens.query.promql.moments import positive_ms, shift_of, subquery_grid
+from trilens.query.promql.pushdown import pushed
 from trilens.query.promql.range_calls import RangeCall
 from trilens.query.promql.range_extended import extended_series, smoothed_vector
 from trilens.query.promql.range_functions import RANGE_FUNCTIONS
@@ -143,7 +144,9 @@ class _Evaluation:
         return value
 
     def _direct(self, node: Expr, grid: Grid) -> Value:
-        return _NODES[type(node)](self, node, grid)
+        lookback_ms, source, notes = self.limits.lookback_ms, self.source, self.notes
+        found = pushed(node, grid, self.query, source, notes=notes, lookback_ms=lookback_ms)
+        return _NODES[type(node)](self, node, grid) if found is None else found
 
     def _is_invariant(self, node: Expr) -> bool:
         """Is it the same at every moment?"""

@@ -7,12 +7,7 @@
 Identities with equal labels are one series. Of several samples of a series at one time one counts,
 whatever the order of rows on disk: the histogram, then the value whose bits are greatest.
 
-A range function over a selector needs not all samples, only what it makes of them: the engine has
-timeSeriesRateToGrid, timeSeriesLastToGrid and others like them. To compute there, an evaluator
-must ask `grid(function, selector, grid, range_ms) -> Vector` of its source before it asks for
-samples, and take None for "not here". It may only be offered for what both do alike: no
-histograms, no start timestamps, no stale markers within the range. The condition on series and
-identities stays the one that is made here.
+What the engine can compute itself instead of handing out samples is asked for by grids.py.
 """
 
 from __future__ import annotations
@@ -30,7 +25,9 @@ from trilens.query.columns import Column, numbers
 from trilens.query.promql.ast import Selector
 from trilens.query.promql.errors import PromqlError
 from trilens.query.promql.histograms import Histogram
-from trilens.query.promql.values import Floats, Labels, RawSeries, Times
+from trilens.query.promql.pushdown import GridQuery
+from trilens.query.promql.values import Floats, Labels, RawSeries, Times, Vector
+from trilens.query.promql_store.grids import read_grids
 from trilens.query.promql_store.histograms import (
     HISTOGRAM_COLUMNS,
     IS_HISTOGRAM,
@@ -89,6 +86,7 @@ class EngineSource:
     samples_left: int = field(init=False)
     series_left: int = field(init=False)
     otlp: OtlpSource = field(init=False)
+    refused: set[GridQuery] = field(default_factory=set)  # by grids
 
     def __post_init__(self) -> None:
         self.samples_left = self.limits.samples
@@ -116,6 +114,11 @@ class EngineSource:
         except Refused as refused:
             raise from_refused(refused, selector.span, is_stopped=self.ask.is_stopped) from refused
         return _cut(found, samples, points)
+
+    def grids(self, query: GridQuery) -> Vector | None:
+        if self.otlp.is_asked(query.matchers):
+            return None
+        return read_grids(query, self.ask, self.series_left, self.limits.samples, self.refused)
 
     def _series(self, wanted: _Wanted) -> _Found:
         rows = self.ask.rows(_series_statement(wanted, self.series_left + 1))

@@ -1,0 +1,368 @@
+"""Range functions, newest samples and aggregations of them, computed by the engine.
+
+    groups      series_rows    which series or groups, their labels    (JSON)
+    grids       sample_rows    an array per series or group            (columns)
+
+The engine's timeSeries...ToGrid functions have the same windows (left-open, right-closed), the same
+extrapolation, and take the largest of several samples of one time, as source.py does. They are
+asked only for what tests found equal. Not here, but from samples:
+
+    histograms         a metric that has any in the time
+    start timestamps   of counters, unless a series has one for all its samples, before all windows
+    NaN, infinities    they stay in the engine's rates when they have left the window; only a plain
+                       selector may have them, if nothing but its values or their number is wanted
+    sums and means     of samples of both signs: the engine's sums round where ours do not
+    results            that are not finite, as ours avoid to overflow on the way
+    OTLP               whose series have other names and labels here (otlp_source.py)
+    deriv, predict_linear    the engine's sums lose digits that ours keep
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trilens.errors import Refused
+from trilens.query.ask import Asker, Bound, Statement
+from trilens.query.columns import Column, Ragged, numbers
+from trilens.query.promql.labels import group_labels
+from trilens.query.promql.pushdown import OF_COUNTERS, GridQuery
+from trilens.query.promql.values import METRIC_NAME, Flags, Floats, Labels, Vector
+from trilens.query.promql.windows import STALE_MARKER_BITS
+from trilens.query.promql_store.refusals import from_refused
+from trilens.query.promql_store.series import (
+    SORTED_LABELS,
+    in_time,
+    label_value,
+    series_condition,
+)
+from trilens.query.tables import HISTOGRAMS, IS_NOT_STALE_MARK, SAMPLE_VALUE, SAMPLES, SERIES
+
+# What one statement may have in memory at a time: samples or points of grids, whichever are more.
+_CELLS_MAX: Final = 4_000_000
+_USUAL_INTERVAL_MS: Final = 15_000
+# After the engine's memory was not enough: so many times as many statements.
+_FINER: Final = 4
+_TRIES: Final = 3
+_IDS: Final = 2**64
+_FUNCTIONS: Final = {
+    "": "Last", "avg_over_time": "Avg", "changes": "Changes", "count_over_time": "Count",
+    "delta": "Delta", "idelta": "InstantDelta", "increase": "Increase", "irate": "InstantRate",
+    "last_over_time": "Last", "max_over_time": "Max", "min_over_time": "Min", "rate": "Rate",
+    "resets": "Resets", "sum_over_time": "Sum",
+}  # fmt: skip
+_SUMMING: Final = frozenset({"avg_over_time", "sum_over_time"})
+_STALE: Final = f"reinterpretAsFloat64(toUInt64({STALE_MARKER_BITS}))"
+_IS_STALE: Final = f"reinterpretAsUInt64(assumeNotNull(x)) = {STALE_MARKER_BITS}"
+
+
+@dataclass(slots=True)
+class _Groups:
+    """Series or groups in the order of their labels. `ids` are what the engine calls them."""
+
+    labels: list[Labels]
+    ids: NDArray[np.uint64]
+    series: int
+    is_plain: bool  # floats only, no two with the same labels
+
+
+@dataclass(slots=True)
+class _Read:
+    """What one statement found; all rows have grids of the same length."""
+
+    ids: NDArray[np.uint64]
+    values: Floats  # [row, step]
+    counts: Floats | None  # [row, step]: of series there, for sums
+    is_there: Flags  # [row, step]
+
+
+class _BrokenError(Exception):
+    """The engine's answer is none that counts."""
+
+
+def read_grids(
+    query: GridQuery, ask: Asker, series_max: int, points_max: int, refused: set[GridQuery]
+) -> Vector | None:
+    """None where it cannot be promised to be equal: `refused` remembers. Raises PromqlError."""
+    bare = replace(query, aggregation="", grouping=(), without=False)
+    if bare in refused or query in refused:
+        return None
+    try:
+        vector = _read(query, ask, series_max, points_max)
+    except Refused as error:
+        if error.code == "timeout":
+            raise from_refused(error, None, is_stopped=ask.is_stopped) from error
+        vector = None  # for the same reason samples will be refused, in words that show the place
+    if vector is None:
+        refused.update((bare, query))
+    return vector
+
+
+def _read(query: GridQuery, ask: Asker, series_max: int, points_max: int) -> Vector | None:
+    groups = _groups(query, ask, series_max)
+    steps = query.grid.count
+    if groups is None or not groups.is_plain or len(groups.labels) * steps > points_max:
+        return None
+    if not groups.labels:
+        return Vector([], np.zeros((0, steps)), np.zeros((0, steps), np.bool_))
+    try:
+        return _vector(query, groups, _parts(query, groups, ask))
+    except _BrokenError:
+        return None
+
+
+def _condition(query: GridQuery, bound: Bound) -> str:
+    start_ms, end_ms = query.grid.start_ms - query.range_ms, query.grid.end_ms
+    return series_condition(query.matchers, start_ms, end_ms, bound)
+
+
+# --- groups
+
+
+def _groups(query: GridQuery, ask: Asker, series_max: int) -> _Groups | None:
+    """None where there are too many."""
+    rows = ask.rows(_groups_statement(query, series_max + 1))
+    if len(rows) > series_max:
+        return None
+    shown = [_labels(query, row["shown"]) for row in rows]
+    order = sorted(range(len(rows)), key=lambda row: shown[row])
+    labels = [shown[row] for row in order]
+    is_plain = not rows or not rows[0]["has_histograms"]
+    return _Groups(
+        labels,
+        np.array([rows[row]["id"] for row in order], np.uint64),
+        sum(row["series"] for row in rows),
+        is_plain and len(set(labels)) == len(labels),
+    )
+
+
+def _labels(query: GridQuery, shown: dict[str, str] | list[str]) -> Labels:
+    if isinstance(shown, dict):
+        labels = tuple(shown.items())
+        if not query.aggregation:
+            return labels
+        return group_labels(labels, query.grouping, without=query.without)
+    pairs = zip(query.grouping, shown, strict=True)
+    return tuple((name, value) for name, value in pairs if value)
+
+
+def _groups_statement(query: GridQuery, limit: int) -> Statement:
+    """Columns id, shown, series, has_histograms (of any)."""
+    bound = Bound()
+    where = _condition(query, bound)
+    start_ms, end_ms = query.grid.start_ms - query.range_ms, query.grid.end_ms
+    any_histogram = (
+        f"SELECT count() > 0 FROM (SELECT 1 FROM {HISTOGRAMS} "
+        f"WHERE metric = {bound(query.metric, 'String')} "
+        f"AND {in_time(start_ms, end_ms, bound)} LIMIT 1)"
+    )
+    return bound.statement(
+        f"SELECT id, any(shown) AS shown, count() AS series, "
+        f"({any_histogram}) AS has_histograms "
+        f"FROM ({_numbered(query, where, bound)}) GROUP BY id LIMIT {bound(limit, 'UInt64')}"
+    )
+
+
+def _numbered(query: GridQuery, where: str, bound: Bound) -> str:
+    """Columns series_id, id, shown: of each series its group."""
+    if not query.aggregation:
+        return (
+            f"SELECT series_id, series_id AS id, any({SORTED_LABELS}) AS shown "
+            f"FROM {SERIES} WHERE {where} GROUP BY series_id"
+        )
+    if query.without:
+        dropped = bound([METRIC_NAME, *query.grouping], "Array(String)")
+        kept = f"mapFilter((name, value) -> NOT has({dropped}, name), {SORTED_LABELS})"
+        number = "cityHash64(toString(shown))"
+    else:
+        texts = (f"toString({label_value(name, bound)})" for name in query.grouping)
+        kept = f"CAST([{', '.join(texts)}], 'Array(String)')"
+        number = "cityHash64(shown)"
+    return (
+        f"SELECT series_id, any({kept}) AS shown, {number} AS id "
+        f"FROM {SERIES} WHERE {where} GROUP BY series_id"
+    )
+
+
+# --- grids
+
+
+def _parts(query: GridQuery, groups: _Groups, ask: Asker) -> list[_Read]:
+    """In statements over ranges of identities, which the samples are sorted by."""
+    span_ms = query.grid.end_ms - query.grid.start_ms + query.range_ms
+    cells = groups.series * max(query.grid.count, span_ms // _USUAL_INTERVAL_MS)
+    count = -(-cells // _CELLS_MAX)
+    for left in reversed(range(_TRIES)):
+        try:
+            return [_part(query, ids, ask) for ids in _ranges(count)]
+        except Refused as error:
+            if not left or error.code != "limit_exceeded":
+                raise
+            count *= _FINER
+    raise AssertionError
+
+
+def _ranges(count: int) -> Iterator[tuple[int, int]]:
+    """From 0 to 2**64 - 1, both ends included; identities are hashes, so they are spread alike."""
+    edges = [_IDS * n // count for n in range(count + 1)]
+    return ((first, end - 1) for first, end in pairwise(edges))
+
+
+def _part(query: GridQuery, ids: tuple[int, int], ask: Asker) -> _Read:
+    read = ask.columns(_grids_statement(query, ids))
+    if numbers(read, "is_broken", np.uint8).any():
+        raise _BrokenError
+    values = _matrix(read, "grid", query.grid.count)
+    is_there = values.view(np.int64) != STALE_MARKER_BITS
+    counts = _matrix(read, "counts", query.grid.count) if "counts" in read else None
+    found = _Read(numbers(read, "id", np.uint64), values, counts, is_there)
+    if _needs_finite(query) and not np.isfinite(values[is_there]).all():
+        raise _BrokenError
+    return found
+
+
+def _matrix(read: Mapping[str, Column], name: str, steps: int) -> Floats:
+    column = read.get(name)
+    if column is None:
+        return np.zeros((0, steps))
+    assert isinstance(column, Ragged), name
+    values: Floats = column.values.reshape(-1, steps)
+    return values
+
+
+def _needs_finite(query: GridQuery) -> bool:
+    return bool(query.function) or query.aggregation not in {"", "count", "group"}
+
+
+def _grids_statement(query: GridQuery, ids: tuple[int, int]) -> Statement:
+    """Columns id, grid (the stale marker where there is nothing), is_broken, and for averages
+    counts.
+    """
+    bound = Bound()
+    within = f"series_id BETWEEN {bound(ids[0], 'UInt64')} AND {bound(ids[1], 'UInt64')}"
+    series = f"{_condition(query, bound)} AND {within}"
+    of_series = _of_series(query, within, series, bound)
+    filled = f"arrayMap(x -> ifNull(x, {_STALE}), {{}})"
+    if not query.aggregation:
+        return bound.statement(
+            f"SELECT id, {filled.format('points')} AS grid, is_broken FROM ({of_series})"
+        )
+    counts = ", CAST(countForEach(points), 'Array(Float64)') AS counts"
+    aggregated = {
+        "sum": "sumKahanForEach(points)",
+        "avg": "sumKahanForEach(points)",
+        "min": "minForEach(points)",
+        "max": "maxForEach(points)",
+        "count": "arrayMap(n -> if(n = 0, NULL, toFloat64(n)), countForEach(points))",
+        "group": "arrayMap(n -> if(n = 0, NULL, 1.), countForEach(points))",
+    }[query.aggregation]
+    return bound.statement(
+        f"SELECT numbered.id AS id, {filled.format(aggregated)} AS grid, "
+        f"max(is_broken) AS is_broken{counts if query.aggregation == 'avg' else ''} "
+        f"FROM ({of_series}) AS one ANY INNER JOIN ({_numbered(query, series, bound)}) "
+        "AS numbered ON one.id = numbered.series_id GROUP BY numbered.id"
+    )
+
+
+def _of_series(query: GridQuery, within: str, series: str, bound: Bound) -> str:
+    """Columns id, points (with NULL where there is nothing), is_broken."""
+    grid = query.grid
+    start_ms = grid.start_ms - query.range_ms
+    # As text: a length as a float loses a millisecond now and then.
+    times_ms = (grid.start_ms, grid.end_ms, grid.step_ms, query.range_ms)
+    parameters = ", ".join(f"'{_decimal(time_ms)}'" for time_ms in times_ms)
+    points = (
+        f"timeSeries{_FUNCTIONS[query.function]}ToGrid({parameters})(timestamp, {SAMPLE_VALUE})"
+    )
+    where = [f"metric = {bound(query.metric, 'String')}", within]
+    if len(query.matchers) > 1:
+        where.append(f"series_id IN (SELECT series_id FROM {SERIES} WHERE {series})")
+    where.append(in_time(start_ms, grid.end_ms, bound))
+    if query.function:
+        where.append(IS_NOT_STALE_MARK)
+    else:
+        points = f"arrayMap(x -> if({_IS_STALE}, NULL, x), {points})"
+    return (
+        f"SELECT series_id AS id, {points} AS points, {_is_broken(query)} AS is_broken "
+        f"FROM {SAMPLES} WHERE {' AND '.join(where)} GROUP BY series_id"
+    )
+
+
+def _is_broken(query: GridQuery) -> str:
+    """Of a series: the engine makes something else of such samples than we do."""
+    signs = []
+    if _needs_finite(query):
+        signs.append(
+            f"max(exponent = 127 AND {IS_NOT_STALE_MARK} "
+            "AND NOT isFinite(reinterpretAsFloat64(mantissa)))"
+        )
+    if query.function in OF_COUNTERS:
+        start_ms = query.grid.start_ms - query.range_ms
+        latest = "toUnixTimestamp64Milli(max(start_timestamp))"
+        earliest = "toUnixTimestamp64Milli(min(start_timestamp))"
+        signs.append(f"{latest} != 0 AND ({latest} != {earliest} OR {latest} > {start_ms})")
+    if query.function in _SUMMING:
+        # Bits of a double have the sign where integers have it.
+        signs.append("min(mantissa) < 0 AND max(mantissa) > 0")
+    return f"toUInt8({' OR '.join(f'({one})' for one in signs) or '0'})"
+
+
+def _decimal(time_ms: int) -> str:
+    """Seconds, exactly."""
+    sign, time_ms = ("-" if time_ms < 0 else ""), abs(time_ms)
+    return f"{sign}{time_ms // 1000}.{time_ms % 1000:03d}"
+
+
+# --- results
+
+
+def _vector(query: GridQuery, groups: _Groups, parts: list[_Read]) -> Vector:
+    """A group may have a part of its series in each of the parts."""
+    steps = query.grid.count
+    places, order = groups.ids, np.argsort(groups.ids)
+    totals = _Totals.empty(len(places), steps)
+    for part in parts:
+        at = np.minimum(np.searchsorted(places[order], part.ids), len(places) - 1)
+        rows = order[at]
+        is_known = places[rows] == part.ids  # newer ones may have come meanwhile
+        totals.add(query.aggregation, rows[is_known], part, is_known)
+    kept: Flags = np.asarray(totals.is_there.any(axis=1))
+    values = totals.values
+    if totals.counts is not None and query.aggregation == "avg":
+        with np.errstate(all="ignore"):
+            values = values / totals.counts
+    if _needs_finite(query) and not np.isfinite(values[totals.is_there]).all():
+        raise _BrokenError
+    labels = [one for one, keeps in zip(groups.labels, kept, strict=True) if keeps]
+    return Vector(labels, values[kept], totals.is_there[kept])
+
+
+@dataclass(slots=True)
+class _Totals:
+    values: Floats  # [group, step]
+    counts: Floats  # [group, step]
+    is_there: Flags  # [group, step]
+
+    @classmethod
+    def empty(cls, groups: int, steps: int) -> _Totals:
+        shape = groups, steps
+        return cls(np.zeros(shape), np.zeros(shape), np.zeros(shape, np.bool_))
+
+    def add(self, aggregation: str, rows: NDArray[np.int64], part: _Read, known: Flags) -> None:
+        """Each row once."""
+        there, had = part.is_there[known], self.is_there[rows]
+        found, values = part.values[known], self.values[rows]
+        both = there & had
+        combine = {"min": np.minimum, "max": np.maximum, "group": np.maximum}.get(
+            aggregation, np.add
+        )
+        values = np.where(both, combine(values, found, where=both, out=values.copy()), values)
+        self.values[rows] = np.where(there & ~had, found, values)
+        self.is_there[rows] = had | there
+        if part.counts is not None:
+            self.counts[rows] += part.counts[known]
