@@ -109,6 +109,21 @@ def test_a_query_is_completed_run_and_plotted(page):  # noqa: F811
     picture(page, "promql-graph")
 
 
+def test_labels_and_values_are_offered(page):  # noqa: F811
+    asked(page)
+    editor(page).click()
+    page.keyboard.type("node_cpu_seconds_total{mo")
+    page.get_by_role("option", name="mode").click()
+    page.keyboard.type('="us')
+    page.get_by_role("option", name="user").click()
+    expect(editor(page)).to_have_text('node_cpu_seconds_total{mode="user"}')
+    page.keyboard.press("Control+Enter")
+    expect(lines(page)).to_have_count(3)
+    page.keyboard.press("Escape")
+    page.keyboard.press("a")
+    expect(editor(page, "B")).to_be_focused()
+
+
 def test_several_queries_are_added_hidden_and_removed(page):  # noqa: F811
     asked(page, CPU, "node_memory_MemAvailable_bytes")
     expect(lines(page)).to_have_count(4)
@@ -126,7 +141,7 @@ def test_several_queries_are_added_hidden_and_removed(page):  # noqa: F811
     page.get_by_role("button", name="Remove query A").click()
     expect(row(page, "A")).to_have_count(0)
     page.get_by_role("button", name="Add a query").click()
-    editor(page, "A").click()
+    expect(editor(page, "A")).to_be_focused()
     page.keyboard.type("node_load1")
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Run").click()

@@ -247,6 +247,8 @@ export function useInstants(
 }
 
 export interface Exemplar {
+  /** The query that it was found for. */
+  readonly expr: string;
   readonly atMs: number;
   readonly value: number;
   readonly traceId: string;
@@ -270,18 +272,18 @@ export function useExemplars(
       const each = await Promise.all(exprs.map((query) => askPrometheus<readonly SentExemplars[] | undefined>(
         "/query_exemplars", { query, start: range.fromMs / 1000, end: range.toMs / 1000 }, signal,
       )));
-      return spread(each.flatMap((one) => (one.data ?? []).flatMap(exemplarsOf)));
+      return spread(each.flatMap((one, at) => (one.data ?? []).flatMap((sent) => exemplarsOf(sent, exprs[at] ?? ""))));
     },
     enabled: isWanted && exprs.length > 0,
     placeholderData: keepPreviousData,
   });
 }
 
-function exemplarsOf(sent: SentExemplars): Exemplar[] {
+function exemplarsOf(sent: SentExemplars, expr: string): Exemplar[] {
   return sent.exemplars.flatMap((one) => {
     const traceId = one.labels.trace_id ?? one.labels.traceID ?? one.labels.traceId ?? "";
     if (traceId === "") return [];
-    return [{ atMs: one.timestamp * 1000, value: numberOf(one.value), traceId, labels: sent.seriesLabels }];
+    return [{ expr, atMs: one.timestamp * 1000, value: numberOf(one.value), traceId, labels: sent.seriesLabels }];
   });
 }
 

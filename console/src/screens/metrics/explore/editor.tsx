@@ -11,6 +11,7 @@ import { PromQLExtension } from "@prometheus-io/codemirror-promql";
 import { useEffect, useLayoutEffect, useRef } from "react";
 import { ApiError } from "~/api/client";
 import { askPrometheus } from "~/api/prometheus";
+import type { TimeRange } from "~/state/time_range";
 import { unitsBefore } from "./places";
 import classes from "./explore.module.css";
 
@@ -19,27 +20,38 @@ interface Props {
   readonly label: string;
   readonly hint: string;
   readonly isWrong: boolean;
+  /** It was just added: whoever added it wants to type. */
+  readonly isNew: boolean;
+  /** What is offered has samples in it. */
+  readonly range: TimeRange;
   /** Where the cursor is put, in characters, each time that `asked` grows. */
   readonly cursor: { readonly position: number; readonly asked: number } | null;
   readonly onText: (text: string) => void;
   readonly onRun: () => void;
 }
 
-const LOOKBACK_MS = 12 * 3600e3;
+/** How long names that were asked for are offered again. */
+const OFFERED_MS = 60e3;
 const CHECK_PAUSE_MS = 500;
 
-export function Editor({ text, label, hint, isWrong, cursor, onText, onRun }: Props) {
+export function Editor({ text, label, hint, isWrong, isNew, range, cursor, onText, onRun }: Props) {
   const place = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
-  const now = useRef({ text, onText, onRun });
+  const now = useRef({ text, isNew, range, onText, onRun });
   useLayoutEffect(() => {
-    now.current = { text, onText, onRun };
+    now.current = { text, isNew, range, onText, onRun };
   });
 
   useEffect(() => {
     if (place.current === null) return undefined;
     const promql = new PromQLExtension()
-      .setComplete({ remote: { url: "", lookbackInterval: LOOKBACK_MS } })
+      .setComplete({
+        remote: {
+          url: "",
+          cache: { maxAge: OFFERED_MS },
+          fetchFn: (input, init) => askedWithin(now.current.range, input, init),
+        },
+      })
       .activateLinter(false);
     const made = new EditorView({
       parent: place.current,
@@ -64,6 +76,7 @@ export function Editor({ text, label, hint, isWrong, cursor, onText, onRun }: Pr
       }),
     });
     view.current = made;
+    if (now.current.isNew) made.focus();
     return () => {
       view.current = null;
       promql.destroy();
@@ -91,6 +104,17 @@ export function Editor({ text, label, hint, isWrong, cursor, onText, onRun }: Pr
 function run(onRun: () => void): boolean {
   onRun();
   return true;
+}
+
+/** The range is added to what the completion asks: by address, or in the form of a POST. */
+function askedWithin(range: TimeRange, input: RequestInfo, init?: RequestInit): Promise<Response> {
+  const within = { start: String(range.fromMs / 1000), end: String(range.toMs / 1000) };
+  if (typeof input !== "string" || /\/(?:metadata|flags)/.test(input)) return fetch(input, init);
+  if (init?.body instanceof URLSearchParams) {
+    for (const [name, value] of Object.entries(within)) init.body.set(name, value);
+    return fetch(input, init);
+  }
+  return fetch(`${input}${input.includes("?") ? "&" : "?"}${new URLSearchParams(within).toString()}`, init);
 }
 
 /** What the browser finds by itself is not asked for; what it finds nothing in, the server reads as well. */

@@ -33,12 +33,16 @@ export function Graph({ lines, queries, exemplars, isOld, search, onChange }: Pr
   const dots = useMemo(
     () => exemplars.map((one, at) => ({
       id: `${one.traceId} ${one.atMs} ${at}`, atMs: one.atMs, value: one.value, traceId: one.traceId,
-      label: labelsText(one.labels),
+      label: labelsText(one.labels), expr: one.expr,
     })),
     [exemplars],
   );
   const isSplit = search.split === true && queries.length > 1;
-  const groups = queries.map((one) => ({ ...one, own: lines.filter((line) => line.queryId === one.id) }));
+  const groups = queries.map((one) => ({
+    ...one,
+    own: lines.filter((line) => line.queryId === one.id),
+    dots: dots.filter((dot) => dot.expr === one.expr),
+  }));
   const hasMixedUnits = !isSplit && new Set(lines.map((line) => line.written.key)).size > 1;
   return (
     <>
@@ -58,7 +62,7 @@ export function Graph({ lines, queries, exemplars, isOld, search, onChange }: Pr
               <span className={classes.groupLetter}>{one.id}</span>
               <span className="cut mono" title={one.expr}>{one.expr}</span>
             </h3>
-            <Chart label={t("explore.plotOf", { id: one.id })} lines={one.own} hidden={hidden} heightPx={EACH_PX} isOld={isOld} />
+            <Chart label={t("explore.plotOf", { id: one.id })} lines={one.own} hidden={hidden} heightPx={EACH_PX} isOld={isOld} dots={one.dots} />
           </div>
         ))
       ) : (

@@ -10,6 +10,7 @@ import { useT } from "~/i18n/use_t";
 import { Icon, type IconName } from "~/parts/icon";
 import { ErrorNote } from "~/parts/states";
 import { cutAt } from "~/screens/logs/query_error";
+import { useTimeRange } from "~/state/use_time_range";
 import { Builder } from "./builder";
 import { Editor } from "./editor";
 import classes from "./explore.module.css";
@@ -43,6 +44,7 @@ interface Props {
 export function QueryRow(props: Props) {
   const { query, text, said, onText, onRun } = props;
   const t = useT();
+  const { range } = useTimeRange();
   const [cursor, setCursor] = useState<{ position: number; asked: number } | null>(null);
   const goTo = (position: number) => setCursor((old) => ({ position, asked: (old?.asked ?? 0) + 1 }));
   const isHidden = query.off === true;
@@ -66,7 +68,7 @@ export function QueryRow(props: Props) {
         </Tooltip>
         <Editor
           text={text} label={t("explore.query", { id: query.id })} hint={t("explore.hint")} isWrong={said.error !== null}
-          cursor={cursor} onText={onText} onRun={() => onRun()}
+          isNew={!props.isOnly && text === ""} range={range} cursor={cursor} onText={onText} onRun={() => onRun()}
         />
         <span className={classes.queryActions}>
           <Action icon="list" label={t("explore.format", { id: query.id })} isOff={text.trim() === ""} onClick={pretty} />
