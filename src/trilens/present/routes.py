@@ -16,6 +16,7 @@ from trilens.present.health import Health
 from trilens.present.program import Program
 from trilens.present.prometheus_api import Prometheus
 from trilens.present.prometheus_query import PromqlLimits
+from trilens.present.prometheus_read import RemoteRead
 from trilens.present.sql_api import SqlApi
 from trilens.present.threads import Threads
 from trilens.query.ask import AskLimits
@@ -55,6 +56,7 @@ def routes(
         *Health(program, measures, threads, files.page).routes(),
         *sql.routes(),
         *prometheus.routes(),
+        *RemoteRead(engine, measures, clock, limits.promql, threads).routes(),
         *console.routes(),
         *openapi.routes(),
         *files.routes(),
