@@ -13,6 +13,7 @@ from typing import Any, Final
 from trilens.query.ask import Asker, Bound
 from trilens.query.promql.values import METRIC_NAME, Labels
 from trilens.query.promql_store.catalog import ROWS_MAX, Within
+from trilens.query.promql_store.otlp_labels import Condition, label_names_of, label_values_of
 from trilens.query.promql_store.otlp_names import (
     LE,
     QUANTILE,
@@ -25,6 +26,7 @@ from trilens.query.promql_store.otlp_names import (
     unit_name,
 )
 from trilens.query.promql_store.otlp_series import (
+    POINT_LABELS,
     Asked,
     Families,
     Identity,
@@ -61,26 +63,53 @@ class OtlpCatalog:
                     yield from _of_part(asked, identity, part, name, bounds)
 
     def label_names(self) -> set[str]:
-        if not self.within.matcher_sets and not self.families.all():
-            return set()
-        return {name for labels in self.series() for name, _ in labels}
+        if not self._asks_names_only():
+            return {name for labels in self.series() for name, _ in labels}
+        names: set[str] = set()
+        for asked, families in self._asked_families():
+            found = label_names_of(self.ask, self._condition(asked, families))
+            parts = {part for family in families for part, _ in asked.parts(family)}
+            names |= found | {label for part, label in _POINT_LABEL.items() if part in parts}
+            names.add(METRIC_NAME)
+        return names.union(*(dict(labels) for labels in self._targets()))
 
     def label_values(self, name: str) -> set[str]:
-        if name == METRIC_NAME and self._asks_names_only():
+        if name in POINT_LABELS or not self._asks_names_only():
+            return {value for labels in self.series() for own, value in labels if own == name}
+        if name == METRIC_NAME:
             return self._metric_names()
-        return {value for labels in self.series() for own, value in labels if own == name}
+        values: set[str] = set()
+        for asked, families in self._asked_families():
+            values |= label_values_of(self.ask, self._condition(asked, families), name)
+        return values | {
+            value for labels in self._targets() for own, value in labels if own == name
+        }
 
     def _asks_names_only(self) -> bool:
         every = [matcher for one in self.within.matcher_sets for matcher in one]
         return all(matcher.name == METRIC_NAME for matcher in every)
 
+    def _asked_families(self) -> Iterator[tuple[Asked, list[Family]]]:
+        for asked in self._asked():
+            families = self.families.wanted(asked)
+            if families:
+                yield asked, families
+
+    def _targets(self) -> list[Labels]:
+        return [
+            target.labels
+            for asked in self._asked()
+            for target in targets(self.ask, asked, self._times_ms())
+        ]
+
+    def _condition(self, asked: Asked, families: Sequence[Family]) -> Condition:
+        return lambda bound: identity_condition(asked, families, self._times_ms(), bound)
+
     def _metric_names(self) -> set[str]:
         seen = self.families.seen_in(*self._times_ms())
-        names: set[str] = set()
+        names = {TARGET_INFO for _ in self._targets()}
         for asked in self._asked():
             names |= {name for family in seen for _, name in asked.parts(family)}
-            if seen and targets(self.ask, asked, self._times_ms()):
-                names.add(TARGET_INFO)
         return names
 
     def _asked(self) -> Iterator[Asked]:

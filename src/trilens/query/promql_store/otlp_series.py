@@ -46,16 +46,22 @@ POINT_LABELS: Final = frozenset({LE, QUANTILE})
 # Labels that are not made of attributes of points alone.
 _NOT_ATTRIBUTES: Final = frozenset({METRIC_NAME, JOB, INSTANCE, *POINT_LABELS, *IDENTITY})
 IS_OTLP: Final = "source = 'otlp'"
+_SENT_COLUMNS: Final = "metric, unit, kind, temporality, is_monotonic"
 _FAMILY_COLUMNS: Final = (
     "toString(metric) AS metric, toString(unit) AS unit, toString(kind) AS kind, "
     "temporality = 'delta' AS is_delta, is_monotonic"
 )
-_IDENTITY_COLUMNS: Final = (
-    f"series_id, {_FAMILY_COLUMNS}, labels, "
+# What identity_labels reads.
+TARGET_COLUMN: Final = (
     f"[toString(resource['{SERVICE_NAME}']), toString(resource['{SERVICE_NAMESPACE}']), "
-    f"toString(resource['{SERVICE_INSTANCE}'])] AS target, "
-    "toString(scope_name) AS scope_name, toString(scope_version) AS scope_version, "
-    f"scope_attributes, [{', '.join(f'toString({name})' for name in IDENTITY)}] AS columns"
+    f"toString(resource['{SERVICE_INSTANCE}'])] AS target"
+)
+SCOPE_COLUMNS: Final = (
+    "toString(scope_name) AS scope_name, toString(scope_version) AS scope_version, scope_attributes"
+)
+RESOURCE_COLUMNS: Final = f"[{', '.join(f'toString({name})' for name in IDENTITY)}] AS columns"
+_IDENTITY_COLUMNS: Final = (
+    f"series_id, {_FAMILY_COLUMNS}, labels, {TARGET_COLUMN}, {SCOPE_COLUMNS}, {RESOURCE_COLUMNS}"
 )
 
 
@@ -123,10 +129,11 @@ def _test(matcher: Matcher) -> Callable[[str], bool]:
     return test
 
 
-def families_statement() -> Statement:
-    """Of all times: few rows, and one question a query."""
-    return Statement(
-        f"SELECT DISTINCT {_FAMILY_COLUMNS} FROM {SERIES} PREWHERE {IS_OTLP} LIMIT {FAMILIES_MAX}"
+def _families_statement(condition: str, bound: Bound) -> Statement:
+    """Few rows; columns become text only then."""
+    return bound.statement(
+        f"SELECT {_FAMILY_COLUMNS} FROM (SELECT DISTINCT {_SENT_COLUMNS} FROM {SERIES} "
+        f"PREWHERE {IS_OTLP} WHERE {condition} LIMIT {FAMILIES_MAX})"
     )
 
 
@@ -138,22 +145,18 @@ class Families:
     _known: list[Family] | None = None
 
     def all(self) -> list[Family]:
+        """Of all times."""
         if self._known is None:
-            self._known = [_family(row) for row in self.ask.rows(families_statement())]
+            self._known = self._read("1", Bound())
         return self._known
 
     def seen_in(self, start_ms: int, end_ms: int) -> list[Family]:
         """Those that may have samples in the time."""
-        if not self.all():
-            return []
         bound = Bound()
-        rows = self.ask.rows(
-            bound.statement(
-                f"SELECT DISTINCT {_FAMILY_COLUMNS} FROM {SERIES} PREWHERE {IS_OTLP} "
-                f"WHERE {seen_in(start_ms, end_ms, bound)} LIMIT {FAMILIES_MAX}"
-            )
-        )
-        return [_family(row) for row in rows]
+        return self._read(seen_in(start_ms, end_ms, bound), bound) if self.all() else []
+
+    def _read(self, condition: str, bound: Bound) -> list[Family]:
+        return [_family(row) for row in self.ask.rows(_families_statement(condition, bound))]
 
     def wanted(self, asked: Asked) -> list[Family]:
         return [family for family in self.all() if asked.parts(family)]
@@ -185,7 +188,7 @@ def identities(
             f"LIMIT 1 BY series_id LIMIT {bound(limit, 'UInt64')}"
         )
     )
-    found = (Identity(int(row["series_id"]), _family(row), _labels(row)) for row in rows)
+    found = (Identity(int(row["series_id"]), _family(row), identity_labels(row)) for row in rows)
     return [one for one in found if one.family in wanted and asked.is_identity(one.labels)]
 
 
@@ -224,9 +227,14 @@ def _narrowed(matcher: Matcher, bound: Bound) -> str | None:
     return of_attributes
 
 
-def _labels(row: Mapping[str, Any]) -> dict[str, str]:
-    columns = {name: value for name, value in zip(IDENTITY, row["columns"], strict=True) if value}
-    service, group, instance = row["target"]
-    target = {SERVICE_NAME: service, SERVICE_NAMESPACE: group, SERVICE_INSTANCE: instance}
-    scope = scope_labels(row["scope_name"], row["scope_version"], row["scope_attributes"])
+def identity_labels(row: Mapping[str, Any]) -> dict[str, str]:
+    """Of a row with labels and the columns above; what it does not have gives no labels."""
+    columns = {
+        name: value for name, value in zip(IDENTITY, row.get("columns", ()), strict=False) if value
+    }
+    target = dict(zip((SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_INSTANCE), row.get("target", ()),
+                      strict=False))  # fmt: skip
+    scope = scope_labels(
+        row.get("scope_name", ""), row.get("scope_version", ""), row.get("scope_attributes", {})
+    )
     return {**columns, **labels_of(row["labels"]), **scope, **target_labels(target)}

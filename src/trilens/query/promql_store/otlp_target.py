@@ -27,7 +27,7 @@ from trilens.query.tables import HISTOGRAMS, SAMPLES, SERIES
 
 _SERIES_OF_EACH: Final = 8
 _RESOURCES_MAX: Final = 20_000
-_NAMED_MAX: Final = 500
+_NAMED_MAX: Final = 4000
 _MINUTE_MS: Final = 60_000
 
 
