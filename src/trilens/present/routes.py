@@ -15,6 +15,7 @@ from trilens.present.console_api import Console
 from trilens.present.health import Health
 from trilens.present.program import Program
 from trilens.present.prometheus_api import Prometheus
+from trilens.present.prometheus_federate import Federation
 from trilens.present.prometheus_query import PromqlLimits
 from trilens.present.prometheus_read import RemoteRead
 from trilens.present.sql_api import SqlApi
@@ -57,6 +58,7 @@ def routes(
         *sql.routes(),
         *prometheus.routes(),
         *RemoteRead(engine, measures, clock, limits.promql, threads).routes(),
+        *Federation(engine, measures, clock, limits.promql, threads).routes(),
         *console.routes(),
         *openapi.routes(),
         *files.routes(),
