@@ -6,6 +6,8 @@ import struct
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from presenting import Api
 from querying import T0_MS, asker, clear, engine, insert, sample, series
@@ -16,6 +18,8 @@ from trilens.query.promql.evaluate import evaluate
 from trilens.query.promql.histogram_text import histogram_notation
 from trilens.query.promql.parser import parse
 from trilens.query.promql.values import Grid, Vector
+from trilens.query.promql.windows import make_window
+from trilens.query.promql_store.otlp_tracks import Track, raw_series
 from trilens.query.promql_store.source import EngineSource, SelectLimits
 
 STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
@@ -59,6 +63,7 @@ def rows():
          otlp(22, "size", {}, "exponential_histogram", unit="By", temporality="cumulative"),
          otlp(23, "size.more", {}, "exponential_histogram", unit="By", temporality="delta"),
          otlp(24, "age", {}, "summary", unit="d"),
+         otlp(25, "plain", {}, "histogram", temporality="cumulative", resource={}),
          # The same series from both.
          otlp(30, "up", {"side": "l"}, resource={}), series(31, "up", {"side": "l"}),
          series(32, "load", {"from": "prometheus"})],
@@ -91,6 +96,7 @@ def rows():
         + [point(23, "size.more", at_s, "exponential_histogram", count=3, sum=5, scale=0,
                  positive_spans=[one], positive_counts=[1, 2],
                  start_timestamp=T0_MS / 1000 + at_s - 15) for at_s in (15, 30)]
+        + [point(25, "plain", 0, "histogram", count=7, sum=3, bucket_counts=[7])]
         + [point(24, "age", 0, "summary", count=9, sum=3, bounds=[0.5, 0.99],
                  quantile_values=[1, 2])],
     )  # fmt: skip
@@ -245,6 +251,33 @@ def test_buckets():
         assert struct.pack("<d", one.values[-1]) == struct.pack("<d", STALE)
     assert len(named("took_seconds_bucket", ("le", "=", "10"))) == 1
     assert len(named("took_seconds_bucket", ("le", "!=", ""), ("path", "=", "/"))) == 4
+
+
+def test_a_histogram_without_bounds_has_one_bucket():
+    assert shown(named("plain_bucket")) == [({"__name__": "plain_bucket", "le": "+Inf"}, [7])]
+
+
+@given(
+    amounts=st.lists(st.integers(0, 1000), min_size=2, max_size=40),
+    pauses=st.lists(st.booleans(), min_size=40, max_size=40),
+    range_s=st.integers(20, 400),
+)
+@settings(deadline=None)
+def test_deltas_rise_as_the_counter_they_are_of(amounts, pauses, range_s):
+    """Between the first and the last sample of any window, resets being known by their starts."""
+    steps = np.cumsum([10_000 + 60_000 * pause for pause in pauses[: len(amounts)]])
+    times_ms = T0_MS + steps.astype(np.int64)
+    deltas = Track(times_ms, np.array(amounts, float), times_ms - 10_000, is_delta=True)
+    found = raw_series((), [deltas])
+    window = make_window([found], times_ms, range_s * 1000)
+    for n in range(len(times_ms)):
+        inside = (times_ms > times_ms[n] - range_s * 1000) & (times_ms <= times_ms[n])
+        own = slice(int(window.first[0][n]), int(window.end[0][n]))
+        resets = np.flatnonzero(found.starts_ms[own][1:] > found.times_ms[own][:-1]) + 1
+        values = found.values[own]
+        rise = values[-1] - values[0] + values[resets - 1].sum()
+        came = np.array(amounts)[inside]
+        assert rise == pytest.approx(came[1:].sum())
 
 
 def test_counts_and_sums():
