@@ -452,3 +452,11 @@ def test_exemplars(client):
     assert found["exemplars"][0]["labels"] == {"trace_id": "abc"}
     (found,) = get(client, "/query_exemplars", query="took_more_seconds_bucket")
     assert found["seriesLabels"]["le"] == "10"
+
+
+def test_counts_of_series_are_under_names_that_a_query_finds(client):
+    found = {
+        row["name"] for row in get(client, "/status/tsdb", limit=1000)["seriesCountByMetricName"]
+    }
+    assert {"http_requests_total", "took_seconds_bucket", "size_bytes", "load", "up"} < found
+    assert "http.requests" not in found

@@ -14,6 +14,7 @@ from trilens.present.prometheus_query import Answer, Question
 from trilens.present.threads import PROMQL_THREADS
 from trilens.query.promql.durations import print_duration
 from trilens.query.promql_store import catalog
+from trilens.query.promql_store.otlp_catalog import counted
 
 # Clients choose by it what they ask for: it is the Prometheus whose API this is.
 API_VERSION: Final = "3.14.0"
@@ -95,7 +96,7 @@ def tsdb(question: Question) -> Answer:
                     "minTime": totals["first_ms"],
                     "maxTime": totals["last_ms"],
                 },
-                "seriesCountByMetricName": ask.rows(catalog.largest_metrics(limit)),
+                "seriesCountByMetricName": counted(ask, ask.rows(catalog.largest_metrics(limit))),
                 "labelValueCountByLabelName": ask.rows(catalog.largest_labels(limit)),
                 "memoryInBytesByLabelName": ask.rows(catalog.longest_labels(limit)),
                 "seriesCountByLabelValuePair": ask.rows(catalog.largest_pairs(limit)),

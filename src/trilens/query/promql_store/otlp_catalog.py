@@ -273,3 +273,15 @@ def otlp_only(ask: Asker, metrics: Sequence[str]) -> set[str]:
         )
     )
     return own - {row["metric"] for row in rows}
+
+
+def counted(ask: Asker, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of catalog.largest_metrics, each under the first name that a query finds it by."""
+    renamed = otlp_only(ask, [row["name"] for row in rows])
+    names = {
+        family.metric: name
+        for family in Families(ask).all()
+        if family.metric in renamed
+        for _, name in part_names(family)[:1]
+    }
+    return [{**row, "name": names.get(row["name"], row["name"])} for row in rows]
