@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { gridOf, noteOf, placeOf, refusalOf } from "~/api/prometheus";
+import { gridOf, labelsOf, noteOf, placeOf, refusalOf } from "~/api/prometheus";
 import { type Built, NOTHING_BUILT, printBuilt, readBuilt } from "~/screens/metrics/explore/built";
+import { labelInPromql, nameInPromql } from "~/screens/metrics/explore/known_names";
 import { hiddenOf, shownOf } from "~/screens/metrics/explore/lines";
 import { writtenOf } from "~/screens/metrics/explore/meaning";
 import { metricsOf } from "~/screens/metrics/explore/promql_text";
@@ -125,6 +126,23 @@ describe("places in what the server says", () => {
     expect(refusalOf(502, "gone", "").code).toBe("broken");
     expect(noteOf('not a counter: "x" (1:6)', "rate(x[5m])")).toEqual({ text: 'not a counter: "x"', position: 5 });
     expect(noteOf("results truncated due to limit", "x").position).toBeNull();
+  });
+});
+
+describe("names in PromQL", () => {
+  it("have the unit and the kind behind", () => {
+    const names = ["http_server_duration_seconds_bucket", "http_server_duration_seconds", "up", "requests_total"];
+    expect(nameInPromql("up", names)).toBe("up");
+    expect(nameInPromql("http.server.duration", names)).toBe("http_server_duration_seconds");
+    expect(nameInPromql("requests", names)).toBe("requests_total");
+    expect(nameInPromql("request", names)).toBeNull();
+    expect(labelInPromql("http.route")).toBe("http_route");
+  });
+  it("have the labels of their series", () => {
+    expect(labelsOf([{ __name__: "a", x: "1" }, { __name__: "a", x: "2", y: "3" }, { __name__: "a", x: "2" }])).toEqual([
+      { label: "x", distinct: 2, values: [{ value: "2", series: 2 }, { value: "1", series: 1 }] },
+      { label: "y", distinct: 1, values: [{ value: "3", series: 1 }] },
+    ]);
   });
 });
 

@@ -3,7 +3,7 @@
 import { useQueries, type UseQueryResult, useQuery, keepPreviousData } from "@tanstack/react-query";
 import type { TimeRange } from "~/state/time_range";
 import { ApiError } from "./client";
-import type { Point } from "./metrics";
+import type { MetricLabel, MetricName, Point } from "./metrics";
 import type { Asked } from "./questions";
 
 const BASE = "/api/v1";
@@ -11,6 +11,9 @@ const BASE = "/api/v1";
 export const LINES_MAX = 200;
 export const ROWS_MAX = 1000;
 const EXEMPLARS_MAX = 400;
+const NAMES_MAX = 10_000;
+/** Labels are told by so many series. */
+const SERIES_MAX = 2000;
 
 export type Labels = Readonly<Record<string, string>>;
 type Parameters = Readonly<Record<string, string | number | undefined>>;
@@ -97,7 +100,7 @@ export async function askPrometheus<Data>(
 
 async function answered(url: string, body: URLSearchParams, signal?: AbortSignal): Promise<Response> {
   // A long query does not fit into an address; what only reads by GET has short ones.
-  const isGet = url.includes("/status/") || url.endsWith("/metadata");
+  const isGet = /\/(?:status|label)\/|\/metadata$/.test(url);
   const init: RequestInit = isGet ? {} : { method: "POST", body };
   try {
     return await fetch(isGet ? `${url}?${body.toString()}` : url, { ...init, signal: signal ?? null });
@@ -328,4 +331,75 @@ export function useMetricUnits(metrics: readonly string[]): Readonly<Record<stri
     })),
   });
   return Object.fromEntries(metrics.map((metric, at) => [metric, asked[at]?.data ?? ""]));
+}
+
+/** Names and labels hardly change while a live range moves on: they are asked once a minute. */
+function inMinutes({ fromMs, toMs }: TimeRange): TimeRange {
+  return { fromMs: Math.floor(fromMs / 60e3) * 60e3, toMs: Math.ceil(toMs / 60e3) * 60e3 };
+}
+
+interface Described {
+  readonly type: string;
+  readonly help: string;
+  readonly unit: string;
+}
+
+/** All names that PromQL knows in the range, each as the console's own list would tell it; series is unknown: 0. */
+export function useNames(asked: TimeRange, isWanted = true): Asked<readonly MetricName[]> {
+  const range = inMinutes(asked);
+  return useQuery<readonly MetricName[], ApiError>({
+    queryKey: ["/label/__name__/values", { from_ms: range.fromMs, to_ms: range.toMs }],
+    queryFn: async ({ signal }) => {
+      const parameters = { start: range.fromMs / 1000, end: range.toMs / 1000, limit: NAMES_MAX };
+      const [names, described] = await Promise.all([
+        askPrometheus<readonly string[]>("/label/__name__/values", parameters, signal),
+        askPrometheus<Readonly<Record<string, readonly Described[]>>>("/metadata", { limit_per_metric: 1 }, signal),
+      ]);
+      return names.data.map((metric) => nameOf(metric, described.data));
+    },
+    enabled: isWanted,
+    placeholderData: keepPreviousData,
+  });
+}
+
+/** The parts of a histogram are described under the name that they have in common. */
+function nameOf(metric: string, described: Readonly<Record<string, readonly Described[]>>): MetricName {
+  const found = (described[metric] ?? described[metric.replace(/_(?:bucket|count|sum|total)$/, "")])?.[0];
+  return {
+    metric, type: found?.type ?? "", unit: found?.unit ?? "", help: found?.help ?? "", series: 0,
+    kind: "", temporality: "", is_monotonic: found?.type === "counter",
+  };
+}
+
+/** Labels of the series that a selector matches, and their values with how many series have them. */
+export function useLabels(within: TimeRange, selector: string): readonly MetricLabel[] {
+  const range = inMinutes(within);
+  const asked = useQuery<readonly MetricLabel[], ApiError>({
+    queryKey: ["/series", { selector, from_ms: range.fromMs, to_ms: range.toMs }],
+    queryFn: async ({ signal }) => {
+      const parameters = {
+        "match[]": selector, start: range.fromMs / 1000, end: range.toMs / 1000, limit: SERIES_MAX,
+      };
+      return labelsOf((await askPrometheus<readonly Labels[]>("/series", parameters, signal)).data);
+    },
+    enabled: selector !== "",
+    placeholderData: keepPreviousData,
+  });
+  return asked.data ?? [];
+}
+
+export function labelsOf(series: readonly Labels[]): MetricLabel[] {
+  const counts = new Map<string, Map<string, number>>();
+  for (const labels of series) {
+    for (const [name, value] of Object.entries(labels)) {
+      if (name === "__name__") continue;
+      const values = counts.get(name) ?? new Map<string, number>();
+      counts.set(name, values.set(value, (values.get(value) ?? 0) + 1));
+    }
+  }
+  return [...counts].sort(([one], [other]) => (one < other ? -1 : 1)).map(([label, values]) => ({
+    label,
+    distinct: values.size,
+    values: [...values].sort(([, one], [, other]) => other - one).map(([value, own]) => ({ value, series: own })),
+  }));
 }

@@ -49,6 +49,7 @@ export const explore = {
   "explore.splitThem": "Give each query its own plot",
   "explore.legendHint": "A click shows a line alone, with Ctrl or Shift it hides or shows it.",
   "explore.copySeries": "Copy the series",
+  "explore.type": "Type",
   "explore.value": "Value",
   "explore.tableOf": "Values of query {id}",
   "explore.at": "Values at {time}, the end of the time range",

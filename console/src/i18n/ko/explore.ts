@@ -50,6 +50,7 @@ export const explore: Record<keyof typeof english, string> = {
   "explore.splitThem": "쿼리마다 그래프를 따로 그리기",
   "explore.legendHint": "클릭하면 그 선만 표시하고, Ctrl이나 Shift를 누른 채 클릭하면 숨기거나 보입니다.",
   "explore.copySeries": "시계열 복사",
+  "explore.type": "종류",
   "explore.value": "값",
   "explore.tableOf": "쿼리 {id}의 값",
   "explore.at": "시간 범위의 끝인 {time}의 값",

@@ -11,18 +11,15 @@ import { type Column, TableView } from "~/parts/table_view";
 import { HowToSend } from "~/screens/overview/how_to_send";
 import { useTimeRange } from "~/state/use_time_range";
 import { useTyped } from "~/state/use_typed";
+import { NAMES_MAX } from "./explore/known_names";
 import classes from "./metrics.module.css";
 
 interface Props {
   readonly match: string | undefined;
-  /** Undefined: walking through them picks none. */
   readonly selected: string | undefined;
   readonly onMatch: (match: string) => void;
   readonly onPick: (metric: string) => void;
 }
-
-/** Everybody on this screen asks for as many, so that it is one question. */
-export const NAMES_MAX = 2000;
 
 export function MetricPicker({ match, selected, onMatch, onPick }: Props) {
   const t = useT();
@@ -57,7 +54,7 @@ export function MetricPicker({ match, selected, onMatch, onPick }: Props) {
             </p>
             <TableView
               label={t("metrics.pick")} columns={columns} rows={metrics} rowKey={(row) => row.metric} isMain
-              selectedKey={selected} onOpen={(row) => onPick(row.metric)} isOld={asked.isPlaceholderData}
+              selectedKey={selected ?? ""} onOpen={(row) => onPick(row.metric)} isOld={asked.isPlaceholderData}
               empty={<NoMetrics match={match} />}
             />
           </>
@@ -67,7 +64,7 @@ export function MetricPicker({ match, selected, onMatch, onPick }: Props) {
   );
 }
 
-function NoMetrics({ match }: { readonly match: string | undefined }) {
+export function NoMetrics({ match }: { readonly match: string | undefined }) {
   const t = useT();
   if (match !== undefined) return <Empty title={t("metrics.noneFits", { match })} icon="search">{t("metrics.noneFitsWhat")}</Empty>;
   return (

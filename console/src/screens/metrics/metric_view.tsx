@@ -4,14 +4,18 @@ import { Link } from "@tanstack/react-router";
 import { useMemo } from "react";
 import type { MetricName } from "~/api/metrics";
 import { useMetricRange } from "~/api/metrics";
+import { useNames } from "~/api/prometheus";
 import { useT } from "~/i18n/use_t";
 import { CopyButton } from "~/parts/copy_button";
 import { FilterChips } from "~/parts/filter_chips";
 import { Answered, Empty, Loading } from "~/parts/states";
+import type { Condition } from "~/state/filters";
 import { useTimeRange } from "~/state/use_time_range";
-import { askingOf, natureOf, questionOf, writing } from "./asking";
+import { type Asking, askingOf, natureOf, questionOf, writing } from "./asking";
 import { Distribution } from "./distribution";
+import { isPlainName } from "./explore/promql_text";
 import { usualStepMs, usualWindow } from "./explore/queries";
+import { labelInPromql, nameInPromql } from "./explore/known_names";
 import { exprOf } from "./explore/usual";
 import { Lines } from "./lines";
 import classes from "./metrics.module.css";
@@ -77,7 +81,7 @@ function Plotted({ name, metric, search, onChange }: Omit<Props, "isKnown">) {
   return (
     <>
       <QueryBar name={name} asking={asking} search={search} onChange={onChange} />
-      <AsPromql expr={exprOf(name, asking, search.filter ?? [], usualWindow(usualStepMs(range)))} />
+      <AsPromql name={name} metric={metric} asking={asking} conditions={search.filter ?? []} />
       <FilterChips conditions={search.filter ?? []} onChange={(filter) => onChange({ filter })} />
       <Answered asked={asked} loading={<Loading heightPx={340} />}>
         {(answer) =>
@@ -97,9 +101,27 @@ function Plotted({ name, metric, search, onChange }: Omit<Props, "isKnown">) {
   );
 }
 
-/** The same question as a query, to go on from. */
-function AsPromql({ expr }: { readonly expr: string }) {
+interface AsPromqlProps {
+  readonly name: string;
+  readonly metric: MetricName | undefined;
+  readonly asking: Asking;
+  readonly conditions: readonly Condition[];
+}
+
+/** The same question as a query, to go on from; where there is one. */
+function AsPromql({ name, metric, asking, conditions }: AsPromqlProps) {
   const t = useT();
+  const { range } = useTimeRange();
+  // What OTLP sends has other names there.
+  const isOtlp = metric?.kind !== "" || metric.temporality !== "" || !isPlainName(name);
+  const names = useNames(range, isOtlp).data;
+  const asked = isOtlp ? nameInPromql(name, names?.map((one) => one.metric) ?? []) : name;
+  // Columns of identity are no labels.
+  if (asked === null || conditions.some((one) => !one.field.startsWith("labels."))) return null;
+  const isOther = asked !== name;
+  const labels = isOther ? conditions.map((one) => ({ ...one, field: labelInPromql(one.field.slice(7)) })) : conditions;
+  const same = isOther ? { ...asking, by: asking.by.map(labelInPromql) } : asking;
+  const expr = exprOf(asked, same, labels, usualWindow(usualStepMs(range)));
   return (
     <p className={classes.promql}>
       <Link to="/metrics" search={{ view: "query", q: [{ id: "A", expr }] }}>{t("explore.goOn")}</Link>

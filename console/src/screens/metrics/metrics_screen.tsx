@@ -4,7 +4,7 @@ import { SegmentedControl } from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { getRouteApi } from "@tanstack/react-router";
 import { lazy, Suspense } from "react";
-import { useMetricNames } from "~/api/metrics";
+import { type MetricName, useMetricNames } from "~/api/metrics";
 import { useT } from "~/i18n/use_t";
 import { Loading } from "~/parts/states";
 import { Screen } from "~/shell/screen";
@@ -12,8 +12,10 @@ import { useTimeRange } from "~/state/use_time_range";
 import { Cardinality } from "./cardinality";
 import { usualStepMs, usualWindow, withPicked } from "./explore/queries";
 import { usualExpr } from "./explore/usual";
-import { MetricPicker, NAMES_MAX } from "./metric_picker";
+import { NAMES_MAX } from "./explore/known_names";
+import { MetricPicker } from "./metric_picker";
 import { MetricView } from "./metric_view";
+import { NamePicker } from "./name_picker";
 import type { MetricsSearch, MetricsView } from "./search";
 import { StartHere } from "./start_here";
 import { ofAnyMetric } from "./useful";
@@ -39,12 +41,9 @@ export function MetricsScreen() {
       replace: search.metric !== undefined,
     });
   const view = search.view ?? "pick";
-  const window = usualWindow(usualStepMs(range));
-  const every = useMetricNames(range, search.match, NAMES_MAX);
-  const ask = (name: string) => {
-    const found = every.data?.metrics.find((one) => one.metric === name);
-    if (found !== undefined) change({ q: withPicked(search.q ?? [], usualExpr(found, window)) });
-  };
+  const match = (typed: string) => change({ match: typed === "" ? undefined : typed }, true);
+  const ask = (name: MetricName) =>
+    change({ q: withPicked(search.q ?? [], usualExpr(name, usualWindow(usualStepMs(range)))) });
   const known = useMetricNames(range, search.metric, NAMES_MAX);
   const metric = known.data?.metrics.find((one) => one.metric === search.metric);
   // The header has no room for them then.
@@ -54,13 +53,10 @@ export function MetricsScreen() {
     <Screen title={t("metrics.title")} head={isNarrow ? undefined : views} isFilling>
       <div className={classes.screen} data-view={view}>
         {isNarrow && <div className={classes.views}>{views}</div>}
-        {view !== "cardinality" && (
-          <MetricPicker
-            key={view} match={search.match} selected={view === "pick" ? (search.metric ?? "") : undefined}
-            onPick={view === "pick" ? pick : ask}
-            onMatch={(match) => change({ match: match === "" ? undefined : match }, true)}
-          />
+        {view === "pick" && (
+          <MetricPicker match={search.match} selected={search.metric} onPick={pick} onMatch={match} />
         )}
+        {view === "query" && <NamePicker match={search.match} onPick={ask} onMatch={match} />}
         {view === "query" ? (
           <Suspense fallback={<Loading heightPx={340} />}>
             <Explorer search={search} onChange={change} />

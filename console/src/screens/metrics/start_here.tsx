@@ -10,7 +10,7 @@ import type { Condition } from "~/state/filters";
 import { useTimeRange } from "~/state/use_time_range";
 import { writing } from "./asking";
 import classes from "./metrics.module.css";
-import { NAMES_MAX } from "./metric_picker";
+import { NAMES_MAX } from "./explore/known_names";
 import { summaryOf } from "./series";
 import { type Useful, usefulOf } from "./useful";
 

@@ -1,13 +1,16 @@
 /** A query put together by choosing. It reads the text, and each choice writes it and asks it. */
 
 import { ActionIcon, Autocomplete, Button, MultiSelect, Select, TextInput } from "@mantine/core";
-import { type MetricLabel, useMetricLabels, useMetricNames } from "~/api/metrics";
+import type { MetricLabel } from "~/api/metrics";
+import { useLabels } from "~/api/prometheus";
 import { useT } from "~/i18n/use_t";
 import { Icon } from "~/parts/icon";
 import { useTimeRange } from "~/state/use_time_range";
-import { NAMES_MAX } from "../metric_picker";
-import { AGGREGATIONS, type Built, type LabelMatch, MATCH_OPS, printBuilt, readBuilt, WINDOWED } from "./built";
+import {
+  AGGREGATIONS, type Built, type LabelMatch, MATCH_OPS, NOTHING_BUILT, printBuilt, readBuilt, WINDOWED,
+} from "./built";
 import classes from "./explore.module.css";
+import { useKnownNames } from "./known_names";
 import { usualExpr } from "./usual";
 
 interface Props {
@@ -30,8 +33,8 @@ export function Builder({ text, window, onText }: Props) {
 function Choices({ built, window, onText }: { built: Built; window: string; onText: (text: string) => void }) {
   const t = useT();
   const { range } = useTimeRange();
-  const metrics = useMetricNames(range, undefined, NAMES_MAX).data?.metrics ?? [];
-  const labels = useMetricLabels(range, built.metric === "" ? undefined : built.metric).data?.labels ?? [];
+  const metrics = useKnownNames(range).data ?? [];
+  const labels = useLabels(range, printBuilt({ ...NOTHING_BUILT, metric: built.metric }));
   const change = (changed: Partial<Built>) => onText(printBuilt({ ...built, ...changed }));
   const names = [...new Set([...labels.map((one) => one.label), ...built.by])].sort();
   const pick = (metric: string) => {

@@ -4,9 +4,9 @@ import { useMetricNames } from "~/api/metrics";
 import { useT } from "~/i18n/use_t";
 import { Empty } from "~/parts/states";
 import { useTimeRange } from "~/state/use_time_range";
-import { NAMES_MAX } from "../metric_picker";
 import { usefulOf } from "../useful";
 import classes from "./explore.module.css";
+import { NAMES_MAX } from "./known_names";
 import { exprOf } from "./usual";
 
 interface Props {
