@@ -28,6 +28,7 @@ from trilens.errors import Broken
 from trilens.freed_memory import keep_freed_memory
 from trilens.measures import Measures
 from trilens.present.access import App, Guarded
+from trilens.present.prometheus_admin import AdminSettings
 from trilens.present.prometheus_query import PromqlLimits
 from trilens.present.routes import QueryLimits
 from trilens.present.routes import routes as present_routes
@@ -168,6 +169,7 @@ class Server:
                 clock=self._clock,
                 limits=_query_limits(self.settings),
                 threads=self._threads,
+                admin=_admin(self.settings),
             ),
         ]
         app: App = TracedRequests(Starlette(routes=routes))
@@ -295,6 +297,12 @@ def _engine(settings: Settings, measures: Measures) -> EmbeddedEngine | RemoteEn
             raise Broken(f"engine: {error}") from None
     memory_bytes_max = int(settings.memory_bytes_max) - SERVER_MEMORY_BYTES
     return EmbeddedEngine(settings.data_dir / "engine", memory_bytes_max, measures=measures)
+
+
+def _admin(settings: Settings) -> AdminSettings:
+    is_here = settings.engine == "embedded"
+    snapshots = settings.data_dir / "snapshots" if is_here else None
+    return AdminSettings(settings.enable_admin_api, snapshots)
 
 
 def _query_limits(settings: Settings) -> QueryLimits:

@@ -142,6 +142,10 @@ class Settings(BaseModel):
     query_answer_bytes_max: Size = Field(
         ByteSize(256 << 20), description="Bytes in the answer of one query."
     )
+    enable_admin_api: bool = Field(
+        False,
+        description="Whether samples can be deleted and snapshots made by Prometheus's admin API.",
+    )
     watch_interval_s: Seconds = Field(
         15.0, description="`trilens up`: how often this machine's numbers are taken, in seconds."
     )

@@ -14,6 +14,7 @@ from trilens.present.arrival_rates import ArrivalRates
 from trilens.present.console_api import Console
 from trilens.present.health import Health
 from trilens.present.program import Program
+from trilens.present.prometheus_admin import Admin, AdminSettings
 from trilens.present.prometheus_api import Prometheus
 from trilens.present.prometheus_federate import Federation
 from trilens.present.prometheus_query import PromqlLimits
@@ -42,6 +43,7 @@ def routes(
     clock: Clock,
     limits: QueryLimits,
     threads: Threads,
+    admin: AdminSettings | None = None,
     ui_directory: Path = static_files.UI_DIRECTORY,
 ) -> list[BaseRoute]:
     """Health, SQL API, PromQL API, console API, its document; last the console.
@@ -58,6 +60,7 @@ def routes(
         *sql.routes(),
         *prometheus.routes(),
         *RemoteRead(engine, measures, clock, limits.promql, threads).routes(),
+        *Admin(engine, measures, clock, threads, admin or AdminSettings()).routes(),
         *Federation(engine, measures, clock, limits.promql, threads).routes(),
         *console.routes(),
         *openapi.routes(),
