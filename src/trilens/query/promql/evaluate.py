@@ -144,8 +144,8 @@ class _Evaluation:
         return value
 
     def _direct(self, node: Expr, grid: Grid) -> Value:
-        lookback_ms, source, notes = self.limits.lookback_ms, self.source, self.notes
-        found = pushed(node, grid, self.query, source, notes=notes, lookback_ms=lookback_ms)
+        source, notes, budget = self.source, self.notes, self.budget
+        found = pushed(node, grid, self.query, source, notes=notes, budget=budget)
         return _NODES[type(node)](self, node, grid) if found is None else found
 
     def _is_invariant(self, node: Expr) -> bool:

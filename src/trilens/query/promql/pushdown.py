@@ -2,6 +2,7 @@
 
     sum by (a) (rate(x[5m]))    one array per group on the query's grid comes back
     rate(x[5m]), x              one array per series
+    topk(3, rate(x[5m]))        one array per series that may be chosen
 
 instead of all samples. A part is offered to the source when it has one of these shapes; the source
 answers None where it cannot promise the same result, and the part is evaluated from its samples.
@@ -9,16 +10,18 @@ answers None where it cannot promise the same result, and the part is evaluated 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol, runtime_checkable
 
 import numpy as np
 
 from trilens.query.promql import annotations as texts
+from trilens.query.promql.aggregate import aggregate
 from trilens.query.promql.annotations import Annotations
-from trilens.query.promql.ast import Aggregate, Call, Expr, Matcher, Matrix, Paren, Selector
+from trilens.query.promql.ast import Aggregate, Call, Expr, Matcher, Matrix, Number, Paren, Selector
+from trilens.query.promql.context import Budget
 from trilens.query.promql.moments import positive_ms, shift_of
-from trilens.query.promql.values import METRIC_NAME, Grid, Vector
+from trilens.query.promql.values import METRIC_NAME, Grid, Scalar, Vector
 
 AGGREGATIONS: Final = frozenset({"avg", "count", "group", "max", "min", "sum"})
 # Those that look at what a counter reached before it was set back.
@@ -29,6 +32,8 @@ FUNCTIONS: Final = OF_COUNTERS | {
 }  # fmt: skip
 
 
+_CHOICES: Final = {"topk": 1, "bottomk": -1}
+_CHOSEN_MAX: Final = 1_000
 _COUNTER_ENDINGS: Final = ("_total", "_sum", "_count", "_bucket")
 
 
@@ -49,6 +54,8 @@ class GridQuery:
     aggregation: str = ""
     grouping: tuple[str, ...] = ()
     without: bool = False
+    # Without an aggregation: what may be among so many largest at some moment; smallest if < 0.
+    extremes: int = 0
 
 
 @runtime_checkable
@@ -70,33 +77,40 @@ class _Operand:
 
 
 def pushed(
-    node: Expr, grid: Grid, query: Grid, source: object, *, notes: Annotations, lookback_ms: int
+    node: Expr, grid: Grid, query: Grid, source: object, *, notes: Annotations, budget: Budget
 ) -> Vector | None:
     """What `node` is worth at the moments of `grid`, or None: evaluate it."""
     if not isinstance(node, Aggregate | Call | Selector) or not isinstance(source, GridSource):
         return None
-    is_aggregate = isinstance(node, Aggregate)
-    if isinstance(node, Aggregate) and (node.op not in AGGREGATIONS or node.param is not None):
-        return None
     operand = _operand(node.expr if isinstance(node, Aggregate) else node)
-    asked = None if operand is None else _grid_query(operand, grid, query, lookback_ms)
-    if operand is None or asked is None:
+    if operand is None:
         return None
-    if isinstance(node, Aggregate):
-        asked = GridQuery(
-            asked.function, asked.metric, asked.matchers, asked.grid, asked.range_ms,
-            node.op, tuple(sorted(set(node.grouping))), node.without,
-        )  # fmt: skip
-    vector = source.grids(asked)
-    if vector is None:
+    asked = _grid_query(operand, grid, query, budget.limits.lookback_ms)
+    if asked is not None and isinstance(node, Aggregate):
+        asked = _aggregated(node, asked)
+    vector = None if asked is None else source.grids(asked)
+    if asked is None or vector is None:
         return None
-    if operand.function not in {"", "last_over_time"}:
-        vector.drops_name = np.ones(len(vector.labels), dtype=np.bool_)
-    elif is_aggregate:
-        vector.drops_name = np.zeros(len(vector.labels), dtype=np.bool_)
+    keeps_name = operand.function in {"", "last_over_time"}
+    vector.drops_name = np.full(len(vector.labels), not keeps_name)
     if operand.function in {"rate", "increase"} and vector.labels:
         _doubt_counter(asked.metric, operand, notes)
+    if isinstance(node, Aggregate) and asked.extremes:
+        k = Scalar(np.full(grid.count, float(abs(asked.extremes))))
+        return aggregate(node, vector, k, notes, budget)
     return vector
+
+
+def _aggregated(node: Aggregate, asked: GridQuery) -> GridQuery | None:
+    if node.op in AGGREGATIONS:
+        grouping = tuple(sorted(set(node.grouping)))
+        return replace(asked, aggregation=node.op, grouping=grouping, without=node.without)
+    param = None if node.param is None else _bare(node.param)
+    if node.op not in _CHOICES or node.grouping or node.without or not isinstance(param, Number):
+        return None
+    if not 1 <= param.value <= _CHOSEN_MAX:
+        return None
+    return replace(asked, extremes=_CHOICES[node.op] * int(param.value))
 
 
 def _bare(node: Expr) -> Expr:

@@ -89,7 +89,7 @@ def read_grids(
     query: GridQuery, ask: Asker, series_max: int, points_max: int, refused: set[GridQuery]
 ) -> Vector | None:
     """None where it cannot be promised to be equal: `refused` remembers. Raises PromqlError."""
-    bare = replace(query, aggregation="", grouping=(), without=False)
+    bare = replace(query, aggregation="", grouping=(), without=False, extremes=0)
     if bare in refused or query in refused:
         return None
     try:
@@ -104,16 +104,53 @@ def read_grids(
 
 
 def _read(query: GridQuery, ask: Asker, series_max: int, points_max: int) -> Vector | None:
-    groups = _groups(query, ask, series_max)
     steps = query.grid.count
-    if groups is None or not groups.is_plain or len(groups.labels) * steps > points_max:
-        return None
-    if not groups.labels:
-        return Vector([], np.zeros((0, steps)), np.zeros((0, steps), np.bool_))
     try:
-        return _vector(query, groups, _parts(query, groups, ask))
+        if query.extremes:
+            return _extremes(query, ask, series_max)
+        groups = _groups(query, ask, series_max)
+        if groups is None or not groups.is_plain or len(groups.labels) * steps > points_max:
+            return None
+        if not groups.labels:
+            return Vector([], np.zeros((0, steps)), np.zeros((0, steps), np.bool_))
+        return _vector(query, groups, _parts(query, groups.series, ask))
     except _BrokenError:
         return None
+
+
+def _extremes(query: GridQuery, ask: Asker, series_max: int) -> Vector | None:
+    """Labels are only asked for when it is known of which series."""
+    row = ask.rows(_count_statement(query))[0]
+    if row["has_histograms"] or not row["series"]:
+        return None
+    part = _largest(query, _joined(_parts(query, row["series"], ask)))
+    groups = _groups(query, ask, series_max, part.ids)
+    if groups is None or len(set(groups.labels)) < len(groups.labels) or not groups.labels:
+        return None
+    return _vector(query, groups, [part])
+
+
+def _joined(parts: list[_Read]) -> _Read:
+    return _Read(
+        np.concatenate([one.ids for one in parts]),
+        np.concatenate([one.values for one in parts]),
+        None,
+        np.concatenate([one.is_there for one in parts]),
+    )
+
+
+def _largest(query: GridQuery, part: _Read) -> _Read:
+    """Those that may be chosen at some step, equal ones included."""
+    count = abs(query.extremes)
+    if len(part.ids) <= count:
+        return part
+    values = part.values if query.extremes > 0 else np.negative(part.values)
+    values = np.where(part.is_there, values, -np.inf)
+    if np.isnan(values).any():
+        raise _BrokenError
+    least = np.partition(values, -count, axis=0)[-count]
+    kept = (part.is_there & (values >= least)).any(axis=1)
+    return _Read(part.ids[kept], part.values[kept], None, part.is_there[kept])
 
 
 def _condition(query: GridQuery, bound: Bound) -> str:
@@ -124,9 +161,11 @@ def _condition(query: GridQuery, bound: Bound) -> str:
 # --- groups
 
 
-def _groups(query: GridQuery, ask: Asker, series_max: int) -> _Groups | None:
-    """None where there are too many."""
-    rows = ask.rows(_groups_statement(query, series_max + 1))
+def _groups(
+    query: GridQuery, ask: Asker, series_max: int, ids: NDArray[np.uint64] | None = None
+) -> _Groups | None:
+    """All, or those of `ids`; None where there are too many."""
+    rows = ask.rows(_groups_statement(query, series_max + 1, ids))
     if len(rows) > series_max:
         return None
     shown = [_labels(query, row["shown"]) for row in rows]
@@ -151,19 +190,36 @@ def _labels(query: GridQuery, shown: dict[str, str] | list[str]) -> Labels:
     return tuple((name, value) for name, value in pairs if value)
 
 
-def _groups_statement(query: GridQuery, limit: int) -> Statement:
-    """Columns id, shown, series, has_histograms (of any)."""
+def _count_statement(query: GridQuery) -> Statement:
+    """One row: series, has_histograms."""
     bound = Bound()
     where = _condition(query, bound)
+    return bound.statement(
+        f"SELECT uniqExact(series_id) AS series, ({_any_histogram(query, bound)}) "
+        f"AS has_histograms FROM {SERIES} WHERE {where}"
+    )
+
+
+def _any_histogram(query: GridQuery, bound: Bound) -> str:
     start_ms, end_ms = query.grid.start_ms - query.range_ms, query.grid.end_ms
-    any_histogram = (
+    return (
         f"SELECT count() > 0 FROM (SELECT 1 FROM {HISTOGRAMS} "
         f"WHERE metric = {bound(query.metric, 'String')} "
         f"AND {in_time(start_ms, end_ms, bound)} LIMIT 1)"
     )
+
+
+def _groups_statement(
+    query: GridQuery, limit: int, ids: NDArray[np.uint64] | None = None
+) -> Statement:
+    """Columns id, shown, series, has_histograms (of any)."""
+    bound = Bound()
+    where = _condition(query, bound)
+    if ids is not None:
+        where += f" AND series_id IN {bound(ids.tolist(), 'Array(UInt64)')}"
     return bound.statement(
         f"SELECT id, any(shown) AS shown, count() AS series, "
-        f"({any_histogram}) AS has_histograms "
+        f"({_any_histogram(query, bound)}) AS has_histograms "
         f"FROM ({_numbered(query, where, bound)}) GROUP BY id LIMIT {bound(limit, 'UInt64')}"
     )
 
@@ -192,14 +248,15 @@ def _numbered(query: GridQuery, where: str, bound: Bound) -> str:
 # --- grids
 
 
-def _parts(query: GridQuery, groups: _Groups, ask: Asker) -> list[_Read]:
+def _parts(query: GridQuery, series: int, ask: Asker) -> list[_Read]:
     """In statements over ranges of identities, which the samples are sorted by."""
     span_ms = query.grid.end_ms - query.grid.start_ms + query.range_ms
-    cells = groups.series * max(query.grid.count, span_ms // _USUAL_INTERVAL_MS)
+    cells = series * max(query.grid.count, span_ms // _USUAL_INTERVAL_MS)
     count = -(-cells // _CELLS_MAX)
     for left in reversed(range(_TRIES)):
         try:
-            return [_part(query, ids, ask) for ids in _ranges(count)]
+            parts = (_part(query, ids, ask) for ids in _ranges(count))
+            return [_largest(query, one) if query.extremes else one for one in parts]
         except Refused as error:
             if not left or error.code != "limit_exceeded":
                 raise
