@@ -124,6 +124,42 @@ def test_what_matches_nothing(client):
     assert delete(client, **{"match[]": 'up{job!~"a|b"}'}) == [10, 10, 10, 2, 2]
 
 
+@pytest.fixture
+def otlp():
+    own = {"source": "otlp", "resource": {"service.name": "shop"}}
+    insert(
+        "series_rows",
+        [series(11, "http.size", {"code": "2"}, kind="histogram", unit="By", **own),
+         series(12, "http.load", {"code": "2"}, kind="gauge", **own)],
+    )  # fmt: skip
+    insert(
+        "histogram_rows",
+        [{"metric": "http.size", "series_id": 11, "timestamp": T0_S, "kind": "histogram"}],
+    )
+    insert("sample_rows", [sample(12, "http.load", 0, 1)])
+
+
+def of_otlp() -> list[int]:
+    sql = (
+        "SELECT (SELECT count() FROM trilens.sample_rows WHERE metric = 'http.load'), "
+        "(SELECT count() FROM trilens.histogram_rows WHERE metric = 'http.size')"
+    )
+    return list(map(int, engine().rows(sql).rows[0]))
+
+
+def test_series_of_otlp_by_the_names_of_promql(client, otlp):
+    delete(client, **{"match[]": ["http_load", 'http_size_bytes{code="2"}']})
+    assert of_otlp() == [0, 1]
+    reply = client.post(
+        f"{BASE}/delete_series", params={"match[]": ["up", "http_size_bytes_bucket"]}
+    )
+    assert (reply.status_code, reply.json()["errorType"]) == (422, "execution")
+    assert "http_size_bytes_bucket, http_size_bytes_count" in reply.json()["error"]
+    assert (counts()[0], of_otlp()) == (10, [0, 1])
+    delete(client, **{"match[]": '{job="shop",__name__=~"http_size.*"}'})
+    assert of_otlp() == [0, 0]
+
+
 def test_a_form_below_a_workspace(client):
     url = "/workspaces/ws-1/api/v1/admin/tsdb/delete_series"
     assert client.post(url, data={"match[]": "heat"}).status_code == 204

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from trilens.errors import Broken
-from trilens.query.ask import Bound
+from trilens.query.ask import Asker, AskLimits, Bound
 from trilens.query.promql.ast import Matcher
+from trilens.query.promql.errors import PromqlError
+from trilens.query.promql_store.otlp_names import part_names
+from trilens.query.promql_store.otlp_series import (
+    POINT_LABELS,
+    Asked,
+    Families,
+    Identity,
+    identities,
+)
 from trilens.query.promql_store.series import in_time, series_condition
 from trilens.query.sql_errors import from_engine
 from trilens.query.tables import SERIES
@@ -19,10 +28,13 @@ from trilens.store.schema_sql import kept_table, on_cluster
 SAMPLE_TABLES: Final = ("sample_rows", "histogram_rows", "exemplar_rows")
 SERIES_TABLES: Final = ("series_rows", "metadata_rows")
 STATEMENT_S_MAX: Final = 3600.0
+QUESTION_S_MAX: Final = 60.0
+IDENTITIES_MAX: Final = 200_000
+IDS_A_STATEMENT: Final = 500
 
 
 class Administration:
-    """Methods block until it is done. They raise Refused."""
+    """Methods block until it is done. They raise Refused and PromqlError."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -35,19 +47,17 @@ class Administration:
         The series stay: whoever sends them may do so without their labels. Rows are hidden at
         once, and gone from the disk when their parts merge, or after `clean`.
         """
-        for matchers in matcher_sets:
-            bound = Bound()
-            # Both tables lie in shards by series_id: each shard looks at its own rows.
-            series = kept_table("series_rows", self._engine.cluster)
-            where = series_condition(matchers, start_ms, end_ms, bound)
-            if not self._is_any(where, bound):
-                continue
+        deletions = [
+            deletion
+            for matchers in matcher_sets
+            for deletion in self._deletions(matchers, start_ms, end_ms)
+        ]
+        for where, bound in deletions:
             for table in SAMPLE_TABLES:
                 self._command(
                     f"DELETE FROM {kept_table(table, self._engine.cluster)} "
-                    f"{on_cluster(self._engine.cluster)} WHERE (metric, series_id) IN "
-                    f"(SELECT metric, series_id FROM {series} WHERE {where}) "
-                    f"AND {in_time(start_ms - 1, end_ms, bound)}",
+                    f"{on_cluster(self._engine.cluster)} "
+                    f"WHERE {where} AND {in_time(start_ms - 1, end_ms, bound)}",
                     bound,
                 )
 
@@ -93,9 +103,27 @@ class Administration:
         unfinished.rename(directory / name)
         shutil.rmtree(frozen, ignore_errors=True)
 
-    def _is_any(self, where: str, bound: Bound) -> bool:
-        """A bad regular expression is refused here: in a deletion it would fail later."""
-        return bool(self._rows(f"SELECT 1 FROM {SERIES} WHERE {where} LIMIT 1", bound.params))
+    def _deletions(
+        self, matchers: tuple[Matcher, ...], start_ms: int, end_ms: int
+    ) -> Iterator[tuple[str, Bound]]:
+        """Conditions for rows of samples."""
+        ask = Asker(self._engine, AskLimits(seconds=QUESTION_S_MAX))
+        bound = Bound()
+        where = series_condition(matchers, start_ms, end_ms, bound)
+        # A bad regular expression is refused here: in a deletion it would fail later.
+        if ask.rows(bound.statement(f"SELECT 1 FROM {SERIES} WHERE {where} LIMIT 1")):
+            # Both tables lie in shards by series_id: each shard looks at its own rows.
+            series = kept_table("series_rows", self._engine.cluster)
+            yield (
+                f"(metric, series_id) IN (SELECT metric, series_id FROM {series} WHERE {where})",
+                bound,
+            )
+        found = _of_otlp(ask, matchers, (start_ms, end_ms))
+        for start in range(0, len(found), IDS_A_STATEMENT):
+            some, bound = found[start : start + IDS_A_STATEMENT], Bound()
+            metrics = bound(sorted({one.family.metric for one in some}), "Array(String)")
+            ids = bound([one.series_id for one in some], "Array(UInt64)")
+            yield f"metric IN {metrics} AND series_id IN {ids}", bound
 
     def _rows(self, sql: str, params: dict[str, object] | None = None) -> list[tuple[Any, ...]]:
         try:
@@ -113,6 +141,25 @@ class Administration:
             )
         except EngineError as error:
             raise from_engine(error, "") from error
+
+
+def _of_otlp(
+    ask: Asker, matchers: tuple[Matcher, ...], within_ms: tuple[int, int]
+) -> list[Identity]:
+    """A row of a histogram or summary is several series: all of them are meant, or none.
+
+    Raises PromqlError where only some are.
+    """
+    asked = Asked(matchers)
+    families = Families(ask).wanted(asked)
+    found = identities(ask, asked, families, within_ms, IDENTITIES_MAX)
+    names_points = any(matcher.name in POINT_LABELS for matcher in matchers)
+    for family in {one.family for one in found}:
+        every = part_names(family)
+        if len(every) > 1 and (names_points or len(asked.parts(family)) < len(every)):
+            names = ", ".join(name for _, name in every)
+            raise PromqlError(f"these can only be deleted together, with all their points: {names}")
+    return found
 
 
 def _frozen(name: str) -> str:
