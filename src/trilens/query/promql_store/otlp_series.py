@@ -83,6 +83,7 @@ class Asked:
 
     matchers: tuple[Matcher, ...]
     _tests: list[tuple[str, Callable[[str], bool]]] = field(init=False)
+    _parts: dict[Family, list[tuple[Part, str]]] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self._tests = [(matcher.name, _test(matcher)) for matcher in self.matchers]
@@ -107,7 +108,11 @@ class Asked:
 
     def parts(self, family: Family) -> list[tuple[Part, str]]:
         """The parts of a metric whose name is wanted."""
-        return [(part, name) for part, name in part_names(family) if self.is_name(name)]
+        known = self._parts.get(family)
+        if known is None:
+            known = [(part, name) for part, name in part_names(family) if self.is_name(name)]
+            self._parts[family] = known
+        return known
 
 
 def _test(matcher: Matcher) -> Callable[[str], bool]:
