@@ -458,7 +458,7 @@ def test_what_is_no_request(client, body, status):
 
 
 @given(body=st.binary(max_size=60))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_any_bytes_are_answered(client, body):
     for content in (body, snapped(body)):
         assert client.post(PATH, content=content).status_code in (200, 400, 413)
@@ -488,6 +488,46 @@ def test_a_client_that_leaves(rows):
     until(lambda: api.threads.promql._in_hand == 0)
     assert len(results(ask(api.client, a_query(*UP)))[0]) == 2
     api.close()
+
+
+@pytest.fixture
+def many(rows):
+    """200 series of 2,000 samples without any pattern."""
+    columns = "metric, series_id, timestamp, mantissa, exponent"
+    engine().command(
+        f"INSERT INTO trilens.sample_rows ({columns}) SELECT 'many', 1000 + number % 200, "
+        f"fromUnixTimestamp64Milli(toInt64({T0_MS} + 1000 * intDiv(number, 200))), "
+        "toInt64(rand(number)), 3 FROM numbers(400000)"
+    )
+    insert("series_rows", [series(1000 + n, "many", {"n": str(n)}) for n in range(200)])
+    yield a_query(matcher("__name__", 0, "many"), end_s=2000)
+    engine().command("DELETE FROM trilens.series_rows WHERE metric = 'many'")
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_stream(many):
+    api = Api(engine())
+    body = packed(READ["ReadRequest"](queries=[many], accepted=[1]))
+    with httpx.stream("POST", api.url + PATH, content=body, trust_env=False) as reply:
+        assert next(reply.iter_raw())
+    until(lambda: api.threads.promql._in_hand == 0)
+    whole = ask(api.client, many, accepted=[1])
+    found = [series for one in frames(whole.content) for series in one.series]
+    labels = [tuple(labels_of(one).items()) for one in found]
+    assert labels == sorted(labels)
+    assert len(set(labels)) == 200
+    assert sum(len(unpacked(c.data)) for one in found for c in one.chunks) == 400_000
+    api.close()
+
+
+def test_what_came_by_otlp_has_its_names_of_promql(client):
+    own = {"source": "otlp", "resource": {"service.name": "shop"}}
+    insert("series_rows", [series(900, "http.load", {"code": "2"}, kind="gauge", **own)])
+    insert("sample_rows", [sample(900, "http.load", 0, 1.5)])
+    (found,) = results(ask(client, a_query(matcher("__name__", 0, "http_load"))))
+    assert [labels_of(one) for one in found] == [
+        {"__name__": "http_load", "code": "2", "job": "shop"}
+    ]
+    assert [one.value for one in found[0].samples] == [1.5]
 
 
 # --- a real Prometheus
