@@ -217,31 +217,34 @@ def _groups_statement(
     where = _condition(query, bound)
     if ids is not None:
         where += f" AND series_id IN {bound(ids.tolist(), 'Array(UInt64)')}"
+    numbered = _numbered(query, where, bound)
+    if query.aggregation:
+        numbered = (
+            f"SELECT id, any(shown) AS shown, count() AS series FROM ({numbered}) GROUP BY id"
+        )
+    else:
+        numbered = f"SELECT id, shown, 1 AS series FROM ({numbered})"
     return bound.statement(
-        f"SELECT id, any(shown) AS shown, count() AS series, "
-        f"({_any_histogram(query, bound)}) AS has_histograms "
-        f"FROM ({_numbered(query, where, bound)}) GROUP BY id LIMIT {bound(limit, 'UInt64')}"
+        f"SELECT *, ({_any_histogram(query, bound)}) AS has_histograms "
+        f"FROM ({numbered}) LIMIT {bound(limit, 'UInt64')}"
     )
 
 
 def _numbered(query: GridQuery, where: str, bound: Bound) -> str:
-    """Columns series_id, id, shown: of each series its group."""
+    """Columns series_id, id, shown: of each series its group. Any of its rows will do."""
     if not query.aggregation:
-        return (
-            f"SELECT series_id, series_id AS id, any({SORTED_LABELS}) AS shown "
-            f"FROM {SERIES} WHERE {where} GROUP BY series_id"
-        )
-    if query.without:
+        shown, number = SORTED_LABELS, "series_id"
+    elif query.without:
         dropped = bound([METRIC_NAME, *query.grouping], "Array(String)")
-        kept = f"mapFilter((name, value) -> NOT has({dropped}, name), {SORTED_LABELS})"
+        shown = f"mapFilter((name, value) -> NOT has({dropped}, name), {SORTED_LABELS})"
         number = "cityHash64(toString(shown))"
     else:
         texts = (f"toString({label_value(name, bound)})" for name in query.grouping)
-        kept = f"CAST([{', '.join(texts)}], 'Array(String)')"
+        shown = f"CAST([{', '.join(texts)}], 'Array(String)')"
         number = "cityHash64(shown)"
     return (
-        f"SELECT series_id, any({kept}) AS shown, {number} AS id "
-        f"FROM {SERIES} WHERE {where} GROUP BY series_id"
+        f"SELECT series_id, {shown} AS shown, {number} AS id "
+        f"FROM {SERIES} WHERE {where} LIMIT 1 BY series_id"
     )
 
 
@@ -301,8 +304,10 @@ def _grids_statement(query: GridQuery, ids: tuple[int, int]) -> Statement:
     counts.
     """
     bound = Bound()
-    within = f"series_id BETWEEN {bound(ids[0], 'UInt64')} AND {bound(ids[1], 'UInt64')}"
-    series = f"{_condition(query, bound)} AND {within}"
+    within = ""  # costs as much as the rest of the condition
+    if ids[1] - ids[0] < _IDS - 1:
+        within = f" AND series_id BETWEEN {bound(ids[0], 'UInt64')} AND {bound(ids[1], 'UInt64')}"
+    series = f"{_condition(query, bound)}{within}"
     of_series = _of_series(query, within, series, bound)
     filled = f"arrayMap(x -> ifNull(x, {_STALE}), {{}})"
     if not query.aggregation:
@@ -336,17 +341,18 @@ def _of_series(query: GridQuery, within: str, series: str, bound: Bound) -> str:
     points = (
         f"timeSeries{_FUNCTIONS[query.function]}ToGrid({parameters})(timestamp, {SAMPLE_VALUE})"
     )
-    where = [f"metric = {bound(query.metric, 'String')}", within]
+    metric = f"metric = {bound(query.metric, 'String')}"
+    where = []
     if len(query.matchers) > 1:
         where.append(f"series_id IN (SELECT series_id FROM {SERIES} WHERE {series})")
-    where.append(in_time(start_ms, grid.end_ms, bound))
     if query.function:
         where.append(IS_NOT_STALE_MARK)
     else:
         points = f"arrayMap(x -> if({_IS_STALE}, NULL, x), {points})"
     return (
         f"SELECT series_id AS id, {points} AS points, {_is_broken(query)} AS is_broken "
-        f"FROM {SAMPLES} WHERE {' AND '.join(where)} GROUP BY series_id"
+        f"FROM {SAMPLES} PREWHERE {metric}{within} AND {in_time(start_ms, grid.end_ms, bound)} "
+        f"WHERE {' AND '.join(where) or '1'} GROUP BY series_id"
     )
 
 
