@@ -13,10 +13,21 @@ from datetime import UTC, datetime
 from types import ModuleType
 from typing import Final
 
-from bench import logs, lookups, machine, memory, remote_write, report, spans, startup, visible
+from bench import (
+    logs,
+    lookups,
+    machine,
+    memory,
+    promql,
+    remote_write,
+    report,
+    spans,
+    startup,
+    visible,
+)
 
 BENCHMARKS: Final[tuple[ModuleType, ...]] = (
-    startup, spans, remote_write, logs, lookups, visible, memory,
+    startup, spans, remote_write, logs, lookups, promql, visible, memory,
 )  # fmt: skip
 NAMES: Final = {module.__name__.rpartition(".")[2]: module for module in BENCHMARKS}
 
