@@ -28,10 +28,10 @@ def rows():
     now_s = time.time_ns() / S
     series, samples = [], []
 
-    def add(metric: str, labels: dict, value) -> int:
+    def add(metric: str, labels: dict, value, **columns) -> int:
         number = len(series) + 1
         series.append({"series_id": number, "metric": metric, "labels": labels, "source": "prometheus",
-                       "first_seen": now_s - 3600, "last_seen": now_s + 3600})  # fmt: skip
+                       "first_seen": now_s - 3600, "last_seen": now_s + 3600, **columns})  # fmt: skip
         samples.extend(
             {"metric": metric, "series_id": number, "timestamp": now_s - ago_s,
              "mantissa": round(value(3600 - ago_s) * 1000), "exponent": 3}
@@ -52,6 +52,10 @@ def rows():
         add("http_seconds_bucket", {"le": bound}, lambda s, n=share: round(s * n / 10))
         for bound, share in (("0.1", 5), ("0.5", 9), ("+Inf", 10))
     ]
+    add(
+        "shop.orders", {"shop.kind": "book"}, lambda s: round(s / 10),
+        source="otlp", kind="sum", temporality="cumulative", is_monotonic=1,
+    )  # fmt: skip
     insert("series_rows", series)
     insert("sample_rows", samples)
     insert("exemplar_rows", [
@@ -240,6 +244,30 @@ def test_the_picker_goes_on_in_promql(page):  # noqa: F811
     expect(lines(page)).to_have_count(4)
 
 
+def test_what_otlp_sends_has_its_name_in_promql(page):  # noqa: F811
+    page.goto("/metrics?metric=shop.orders&agg=sum&by=%5B%22shop.kind%22%5D")
+    page.get_by_role("link", name="Go on in PromQL").click()
+    expect(editor(page)).to_have_text("sum by (shop_kind) (rate(shop_orders_total[5m]))")
+    expect(lines(page)).to_have_count(2)
+    expect(lines(page).nth(1)).to_contain_text("book")
+
+
+def test_asking_again_keeps_what_is_shown(page):  # noqa: F811
+    asked(page, CPU)
+    expect(lines(page)).to_have_count(3)
+    page.evaluate(
+        "() => { window.wasGone = false; new MutationObserver("
+        "() => { window.wasGone ||= document.querySelector('canvas') === null })"
+        ".observe(document.body, { childList: true, subtree: true }) }"
+    )
+    for _ in range(2):
+        page.wait_for_timeout(1100)
+        with page.expect_response("**/api/v1/query_range"):
+            page.keyboard.press("r")
+    expect(lines(page)).to_have_count(3)
+    assert page.evaluate("window.wasGone") is False
+
+
 def test_exemplars_lead_to_their_trace(page):  # noqa: F811
     asked(page, "histogram_quantile(0.9, sum by (le) (rate(http_seconds_bucket[5m])))")
     page.get_by_role("switch", name="Exemplars").click(force=True)
@@ -292,4 +320,8 @@ def test_it_reads_well_elsewhere(browser, console, name, width, scheme, locale):
     other.goto("/metrics?view=cardinality")
     expect(other.get_by_role("grid").first).to_be_visible()
     picture(other, f"cardinality-{name}")
+    other.goto("/metrics?metric=node_load1")
+    expect(other.locator("canvas")).to_be_visible()
+    picture(other, f"metrics-{name}")
+    assert other.evaluate("document.documentElement.scrollWidth") <= width
     context.close()

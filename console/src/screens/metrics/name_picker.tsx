@@ -19,6 +19,8 @@ interface Props {
   readonly onPick: (metric: MetricName) => void;
 }
 
+const isUntyped = (one: MetricName) => one.type === "" || one.type === "unknown";
+
 export function NamePicker({ match, onMatch, onPick }: Props) {
   const t = useT();
   const { range } = useTimeRange();
@@ -27,18 +29,19 @@ export function NamePicker({ match, onMatch, onPick }: Props) {
   const part = useDeferredValue(match ?? "").toLowerCase();
   const { data } = asked;
   const rows = useMemo(() => data?.filter((one) => one.metric.toLowerCase().includes(part)) ?? [], [data, part]);
+  const hasTypes = data?.some((one) => !isUntyped(one)) === true;
   const columns = useMemo<Column<MetricName>[]>(
     () => [
       {
         id: "metric", label: t("metrics.metric"), width: "minmax(0, 1fr)",
         cell: (row) => <span title={[row.metric, row.help].filter((one) => one !== "").join("\n")}>{row.metric}</span>,
       },
-      {
+      ...(hasTypes ? [{
         id: "type", label: t("explore.type"), width: "76px",
-        cell: (row) => <span className="muted">{row.type === "unknown" ? "" : row.type}</span>,
-      },
+        cell: (row: MetricName) => <span className="muted">{isUntyped(row) ? "" : row.type}</span>,
+      }] : []),
     ],
-    [t],
+    [t, hasTypes],
   );
   return (
     <section className={classes.picker} aria-label={t("metrics.pick")}>
