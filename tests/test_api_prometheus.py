@@ -55,7 +55,9 @@ def rows():
     insert(
         "exemplar_rows",
         [{"metric": "requests_total", "series_id": 3, "timestamp": T0_S + 10.5, "mantissa": 25,
-          "exponent": 2, "trace_id": "abc", "attributes": {"k": "v"}}],
+          "exponent": 2, "trace_id": "abc", "attributes": {"k": "v"}},
+         {"metric": "requests_total", "series_id": 3, "timestamp": T0_S + 20, "mantissa": 3,
+          "exponent": 0, "trace_id": "def", "attributes": {}}],
     )  # fmt: skip
 
 
@@ -323,7 +325,8 @@ def test_exemplars(client):
             "seriesLabels": {"__name__": "requests_total", "code": "200", "job": "a"},
             "exemplars": [
                 {"labels": {"k": "v", "trace_id": "abc"}, "value": "0.25",
-                 "timestamp": T0_S + 10.5}
+                 "timestamp": T0_S + 10.5},
+                {"labels": {"trace_id": "def"}, "value": "3", "timestamp": T0_S + 20},
             ],
         }
     ]  # fmt: skip

@@ -95,7 +95,7 @@ def exemplars(within: Within, limit: int) -> Statement:
     return bound.statement(
         f"SELECT DISTINCT series.shown AS shown, {own} AS own, "
         f"{SAMPLE_VALUE} AS value, toUnixTimestamp64Milli(timestamp) AS at_ms "
-        f"FROM {EXEMPLARS} AS exemplar ANY INNER JOIN ({found}) AS series "
+        f"FROM {EXEMPLARS} AS exemplar INNER JOIN ({found}) AS series "
         "ON exemplar.metric = series.metric AND exemplar.series_id = series.series_id "
         f"WHERE exemplar.metric IN (SELECT metric FROM {SERIES} WHERE {where}) "
         f"AND {in_time(within.start_ms - 1, within.end_ms, bound)} "
