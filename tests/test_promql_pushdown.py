@@ -220,14 +220,15 @@ def test_start_timestamps(start_ms, is_left):
     assert bool(source.left) is is_left
 
 
-def test_many_statements(monkeypatch):
-    """A group's series may be in several."""
+@pytest.mark.parametrize("cells_max", [100, 10**9])
+def test_many_series(monkeypatch, cells_max):
+    """They are not named, and a group's may be in several statements."""
     random = np.random.default_rng(7)
     metric = store([one_series(random, 0.0) for _ in range(30)])
-    monkeypatch.setattr(store_grids, "_CELLS_MAX", 100)
-    for query in queries(metric):
-        if "max" in query or "sum" in query or "avg" in query or "count" in query:
-            assert_equal(query, Grid(T0_MS + 60_000, 15_000, 40))
+    monkeypatch.setattr(store_grids, "_CELLS_MAX", cells_max)
+    monkeypatch.setattr(store_grids, "_NAMED_MAX", 1)
+    for query in some_of(queries(metric), cells_max):
+        assert_equal(query, Grid(T0_MS + 60_000, 15_000, 40))
 
 
 class Computing(Stored):

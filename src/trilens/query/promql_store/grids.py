@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,11 +45,15 @@ from trilens.query.tables import HISTOGRAMS, IS_NOT_STALE_MARK, SAMPLE_VALUE, SA
 
 # What one statement may have in memory at a time: samples or points of grids, whichever are more.
 _CELLS_MAX: Final = 4_000_000
+# So many series are named one by one; more are asked for by what they are found by.
+_NAMED_MAX: Final = 500
 _USUAL_INTERVAL_MS: Final = 15_000
 # After the engine's memory was not enough: so many times as many statements.
 _FINER: Final = 4
 _TRIES: Final = 3
 _IDS: Final = 2**64
+# A range, both ends included, or single ones.
+_Ids: TypeAlias = "tuple[int, int] | list[int]"
 _FUNCTIONS: Final = {
     "": "Last", "avg_over_time": "Avg", "changes": "Changes", "count_over_time": "Count",
     "delta": "Delta", "idelta": "InstantDelta", "increase": "Increase", "irate": "InstantRate",
@@ -68,6 +72,7 @@ class _Groups:
     labels: list[Labels]
     ids: NDArray[np.uint64]
     series: int
+    named: list[int]  # all series, or none where they are too many to be named
     is_plain: bool  # floats only, no two with the same labels
 
 
@@ -113,7 +118,7 @@ def _read(query: GridQuery, ask: Asker, series_max: int, points_max: int) -> Vec
             return None
         if not groups.labels:
             return Vector([], np.zeros((0, steps)), np.zeros((0, steps), np.bool_))
-        return _vector(query, groups, _parts(query, groups.series, ask))
+        return _vector(query, groups, _parts(query, groups.series, ask, groups.named))
     except _BrokenError:
         return None
 
@@ -172,10 +177,13 @@ def _groups(
     order = sorted(range(len(rows)), key=lambda row: shown[row])
     labels = [shown[row] for row in order]
     is_plain = not rows or not rows[0]["has_histograms"]
+    count = sum(row["series"] for row in rows)
+    named = [one for row in rows for one in row["members"]] if count <= _NAMED_MAX else []
     return _Groups(
         labels,
         np.array([rows[row]["id"] for row in order], np.uint64),
-        sum(row["series"] for row in rows),
+        count,
+        named,
         is_plain and len(set(labels)) == len(labels),
     )
 
@@ -212,7 +220,7 @@ def _any_histogram(query: GridQuery, bound: Bound) -> str:
 def _groups_statement(
     query: GridQuery, limit: int, ids: NDArray[np.uint64] | None = None
 ) -> Statement:
-    """Columns id, shown, series, has_histograms (of any)."""
+    """Columns id, shown, series (how many), members (if not too many), has_histograms (any)."""
     bound = Bound()
     where = _condition(query, bound)
     if ids is not None:
@@ -220,10 +228,12 @@ def _groups_statement(
     numbered = _numbered(query, where, bound)
     if query.aggregation:
         numbered = (
-            f"SELECT id, any(shown) AS shown, count() AS series FROM ({numbered}) GROUP BY id"
+            "SELECT id, any(shown) AS shown, count() AS series, "
+            f"if(count() > {_NAMED_MAX}, [], groupArray({_NAMED_MAX})(series_id)) AS members "
+            f"FROM ({numbered}) GROUP BY id"
         )
     else:
-        numbered = f"SELECT id, shown, 1 AS series FROM ({numbered})"
+        numbered = f"SELECT id, shown, 1 AS series, [id] AS members FROM ({numbered})"
     return bound.statement(
         f"SELECT *, ({_any_histogram(query, bound)}) AS has_histograms "
         f"FROM ({numbered}) LIMIT {bound(limit, 'UInt64')}"
@@ -251,11 +261,15 @@ def _numbered(query: GridQuery, where: str, bound: Bound) -> str:
 # --- grids
 
 
-def _parts(query: GridQuery, series: int, ask: Asker) -> list[_Read]:
+def _parts(
+    query: GridQuery, series: int, ask: Asker, named: list[int] | None = None
+) -> list[_Read]:
     """In statements over ranges of identities, which the samples are sorted by."""
     span_ms = query.grid.end_ms - query.grid.start_ms + query.range_ms
     cells = series * max(query.grid.count, span_ms // _USUAL_INTERVAL_MS)
     count = -(-cells // _CELLS_MAX)
+    if named and count == 1:
+        return [_part(query, named, ask)]
     for left in reversed(range(_TRIES)):
         try:
             parts = (_part(query, ids, ask) for ids in _ranges(count))
@@ -273,7 +287,7 @@ def _ranges(count: int) -> Iterator[tuple[int, int]]:
     return ((first, end - 1) for first, end in pairwise(edges))
 
 
-def _part(query: GridQuery, ids: tuple[int, int], ask: Asker) -> _Read:
+def _part(query: GridQuery, ids: _Ids, ask: Asker) -> _Read:
     read = ask.columns(_grids_statement(query, ids))
     if numbers(read, "is_broken", np.uint8).any():
         raise _BrokenError
@@ -299,16 +313,19 @@ def _needs_finite(query: GridQuery) -> bool:
     return bool(query.function) or query.aggregation not in {"", "count", "group"}
 
 
-def _grids_statement(query: GridQuery, ids: tuple[int, int]) -> Statement:
+def _grids_statement(query: GridQuery, ids: _Ids) -> Statement:
     """Columns id, grid (the stale marker where there is nothing), is_broken, and for averages
     counts.
     """
     bound = Bound()
     within = ""  # costs as much as the rest of the condition
-    if ids[1] - ids[0] < _IDS - 1:
+    if isinstance(ids, list):
+        within = f" AND series_id IN {bound(ids, 'Array(UInt64)')}"
+    elif ids[1] - ids[0] < _IDS - 1:
         within = f" AND series_id BETWEEN {bound(ids[0], 'UInt64')} AND {bound(ids[1], 'UInt64')}"
     series = f"{_condition(query, bound)}{within}"
-    of_series = _of_series(query, within, series, bound)
+    is_found = len(query.matchers) == 1 or isinstance(ids, list)
+    of_series = _of_series(query, within, "" if is_found else series, bound)
     filled = f"arrayMap(x -> ifNull(x, {_STALE}), {{}})"
     if not query.aggregation:
         return bound.statement(
@@ -332,7 +349,10 @@ def _grids_statement(query: GridQuery, ids: tuple[int, int]) -> Statement:
 
 
 def _of_series(query: GridQuery, within: str, series: str, bound: Bound) -> str:
-    """Columns id, points (with NULL where there is nothing), is_broken."""
+    """Columns id, points (NULL where there is nothing), is_broken.
+
+    `series` is the condition on rows of series, where one is needed.
+    """
     grid = query.grid
     start_ms = grid.start_ms - query.range_ms
     # As text: a length as a float loses a millisecond now and then.
@@ -343,7 +363,7 @@ def _of_series(query: GridQuery, within: str, series: str, bound: Bound) -> str:
     )
     metric = f"metric = {bound(query.metric, 'String')}"
     where = []
-    if len(query.matchers) > 1:
+    if series:
         where.append(f"series_id IN (SELECT series_id FROM {SERIES} WHERE {series})")
     if query.function:
         where.append(IS_NOT_STALE_MARK)
