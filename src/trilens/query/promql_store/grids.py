@@ -47,6 +47,8 @@ from trilens.query.tables import HISTOGRAMS, IS_NOT_STALE_MARK, SAMPLE_VALUE, SA
 _CELLS_MAX: Final = 4_000_000
 # So many series are named one by one; more are asked for by what they are found by.
 _NAMED_MAX: Final = 500
+# One core alone reads when less than a gigabyte is free for each; a statement has its own bounds.
+_SETTINGS: Final = "SETTINGS max_threads_min_free_memory_per_thread = 0"
 _USUAL_INTERVAL_MS: Final = 15_000
 # After the engine's memory was not enough: so many times as many statements.
 _FINER: Final = 4
@@ -330,6 +332,7 @@ def _grids_statement(query: GridQuery, ids: _Ids) -> Statement:
     if not query.aggregation:
         return bound.statement(
             f"SELECT id, {filled.format('points')} AS grid, is_broken FROM ({of_series})"
+            f" {_SETTINGS}"
         )
     counts = ", CAST(countForEach(points), 'Array(Float64)') AS counts"
     aggregated = {
@@ -344,7 +347,7 @@ def _grids_statement(query: GridQuery, ids: _Ids) -> Statement:
         f"SELECT numbered.id AS id, {filled.format(aggregated)} AS grid, "
         f"max(is_broken) AS is_broken{counts if query.aggregation == 'avg' else ''} "
         f"FROM ({of_series}) AS one ANY INNER JOIN ({_numbered(query, series, bound)}) "
-        "AS numbered ON one.id = numbered.series_id GROUP BY numbered.id"
+        f"AS numbered ON one.id = numbered.series_id GROUP BY numbered.id {_SETTINGS}"
     )
 
 
