@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trilens.query.promql.values import Labels
+from trilens.query.promql_values.values import Labels
 
 (STALE,) = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))
 EPOCH_UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000,

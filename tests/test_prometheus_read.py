@@ -29,8 +29,13 @@ from trilens.present.remote_read.chunks import (
 from trilens.present.remote_read.frames import FRAME_BYTES, FRAME_BYTES_MAX, _crc32c, stream
 from trilens.present.remote_read.samples import samples_fields
 from trilens.present.routes import QueryLimits
-from trilens.query.promql.histograms import CUSTOM_SCHEMA, Histogram, ResetHint, buckets_of_spans
-from trilens.query.promql.values import RawSeries
+from trilens.query.promql_histograms.histograms import (
+    CUSTOM_SCHEMA,
+    Histogram,
+    ResetHint,
+    buckets_of_spans,
+)
+from trilens.query.promql_values.values import RawSeries
 from trilens.receive.prometheus_schema import _HISTOGRAM
 from trilens.receive.protobuf_schema import message_classes
 

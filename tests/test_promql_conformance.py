@@ -34,7 +34,6 @@ from promql_cases import (
     with_nhcb,
 )
 from querying import asker, engine
-from trilens.query.promql.annotations import Annotations
 from trilens.query.promql.ast import (
     Aggregate,
     Binary,
@@ -47,20 +46,23 @@ from trilens.query.promql.ast import (
     Subquery,
     Unary,
 )
-from trilens.query.promql.context import Limits
 from trilens.query.promql.errors import PromqlError
-from trilens.query.promql.evaluate import evaluate
-from trilens.query.promql.histogram_arithmetic import add, hint_after, multiply
-from trilens.query.promql.histogram_text import histogram_notation, read_histogram
-from trilens.query.promql.histograms import (
+from trilens.query.promql.parser import parse
+from trilens.query.promql_histograms.histogram_arithmetic import add, hint_after, multiply
+from trilens.query.promql_histograms.histogram_text import histogram_notation, read_histogram
+from trilens.query.promql_histograms.histograms import (
     CUSTOM_SCHEMA,
     Histogram,
     buckets_from,
     is_match,
 )
-from trilens.query.promql.labels import labels_text
-from trilens.query.promql.parser import parse
-from trilens.query.promql.values import (
+from trilens.query.promql_store.series import DAY_MS
+from trilens.query.promql_store.source import EngineSource
+from trilens.query.promql_values.annotations import Annotations
+from trilens.query.promql_values.context import Limits
+from trilens.query.promql_values.evaluate import evaluate
+from trilens.query.promql_values.labels import labels_text
+from trilens.query.promql_values.values import (
     Grid,
     Labels,
     RawSeries,
@@ -70,8 +72,6 @@ from trilens.query.promql.values import (
     Vector,
     Window,
 )
-from trilens.query.promql_store.series import DAY_MS
-from trilens.query.promql_store.source import EngineSource
 from trilens.receive.prometheus_schema import V1
 from trilens.store import any_value
 

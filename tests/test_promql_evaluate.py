@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trilens.query.promql.annotations import Annotations
-from trilens.query.promql.context import Limits
 from trilens.query.promql.errors import PromqlError
-from trilens.query.promql.evaluate import evaluate
-from trilens.query.promql.histograms import Histogram, buckets_from
 from trilens.query.promql.parser import parse
-from trilens.query.promql.values import Grid, RawSeries, Scalar, Text, Vector
-from trilens.query.promql.windows import STALE_MARKER_BITS
+from trilens.query.promql_histograms.histograms import Histogram, buckets_from
+from trilens.query.promql_ranges.windows import STALE_MARKER_BITS
+from trilens.query.promql_values.annotations import Annotations
+from trilens.query.promql_values.context import Limits
+from trilens.query.promql_values.evaluate import evaluate
+from trilens.query.promql_values.values import Grid, RawSeries, Scalar, Text, Vector
 
 STALE = float(np.array([STALE_MARKER_BITS], dtype=np.int64).view(np.float64)[0])
 MINUTE_MS = 60_000

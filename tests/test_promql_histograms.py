@@ -10,10 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trilens.query.promql.annotations import Annotations
 from trilens.query.promql.ast import Call, Number, Selector, Span, String
-from trilens.query.promql.context import Site
-from trilens.query.promql.histogram_arithmetic import (
+from trilens.query.promql.number_text import (
+    json_number,
+    label_number,
+    read_number,
+    short_number,
+)
+from trilens.query.promql_histograms.histogram_arithmetic import (
     add,
     common_hint,
     divide,
@@ -30,19 +34,19 @@ from trilens.query.promql.histogram_arithmetic import (
     with_hint,
     with_zero_threshold,
 )
-from trilens.query.promql.histogram_functions import HISTOGRAM_FUNCTIONS
-from trilens.query.promql.histogram_json import histogram_json
-from trilens.query.promql.histogram_quantiles import (
+from trilens.query.promql_histograms.histogram_functions import HISTOGRAM_FUNCTIONS
+from trilens.query.promql_histograms.histogram_json import histogram_json
+from trilens.query.promql_histograms.histogram_quantiles import (
     native_fraction,
     native_quantile,
     native_variance,
 )
-from trilens.query.promql.histogram_text import (
+from trilens.query.promql_histograms.histogram_text import (
     histogram_notation,
     histogram_string,
     read_histogram,
 )
-from trilens.query.promql.histograms import (
+from trilens.query.promql_histograms.histograms import (
     CUSTOM_SCHEMA,
     Histogram,
     ResetHint,
@@ -55,13 +59,9 @@ from trilens.query.promql.histograms import (
     is_match,
     reduced,
 )
-from trilens.query.promql.number_text import (
-    json_number,
-    label_number,
-    read_number,
-    short_number,
-)
-from trilens.query.promql.values import Grid, Scalar, Text, Vector
+from trilens.query.promql_values.annotations import Annotations
+from trilens.query.promql_values.context import Site
+from trilens.query.promql_values.values import Grid, Scalar, Text, Vector
 
 
 def read(text):

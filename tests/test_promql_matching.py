@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trilens.query.promql.annotations import Annotations
 from trilens.query.promql.ast import Binary, Matching, Number
-from trilens.query.promql.binary import binary
-from trilens.query.promql.context import Budget, Limits
 from trilens.query.promql.errors import PromqlError
-from trilens.query.promql.labels import drop_flagged_names
-from trilens.query.promql.matching import match_pairs
-from trilens.query.promql.values import Vector
+from trilens.query.promql_values.annotations import Annotations
+from trilens.query.promql_values.binary import binary
+from trilens.query.promql_values.context import Budget, Limits
+from trilens.query.promql_values.labels import drop_flagged_names
+from trilens.query.promql_values.matching import match_pairs
+from trilens.query.promql_values.values import Vector
 
 STEPS = 3
 COMPUTE = {"+": lambda a, b: a + b, "-": lambda a, b: a - b}

@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from presenting import Api
 from querying import T0_MS, asker, clear, engine, insert, sample, series
-from trilens.query.promql.annotations import Annotations
 from trilens.query.promql.ast import Matcher, Selector
 from trilens.query.promql.errors import PromqlError
-from trilens.query.promql.evaluate import evaluate
-from trilens.query.promql.histogram_text import histogram_notation
 from trilens.query.promql.parser import parse
-from trilens.query.promql.values import Grid, Vector
-from trilens.query.promql.windows import make_window
+from trilens.query.promql_histograms.histogram_text import histogram_notation
+from trilens.query.promql_ranges.windows import make_window
 from trilens.query.promql_store.otlp_tracks import Track, raw_series
 from trilens.query.promql_store.source import EngineSource, SelectLimits
+from trilens.query.promql_values.annotations import Annotations
+from trilens.query.promql_values.evaluate import evaluate
+from trilens.query.promql_values.values import Grid, Vector
 
 STALE = struct.unpack("<d", struct.pack("<Q", 0x7FF0000000000002))[0]
 SHOP = {"service.name": "shop", "service.namespace": "eu", "service.instance.id": "i-1",

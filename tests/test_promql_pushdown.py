@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 import test_promql_conformance as conformance
 from querying import T0_MS, asker, clear, engine, insert, series
 from test_promql_conformance import CASES, FILES, STATE, Stored
-from trilens.query.promql.annotations import Annotations
 from trilens.query.promql.ast import Matcher
-from trilens.query.promql.evaluate import evaluate
-from trilens.query.promql.labels import drop_labels
 from trilens.query.promql.parser import parse
-from trilens.query.promql.pushdown import AGGREGATIONS, FUNCTIONS, GridQuery
-from trilens.query.promql.values import Grid, RawSeries, Vector
 from trilens.query.promql_store import grids as store_grids
 from trilens.query.promql_store.source import EngineSource
+from trilens.query.promql_values.annotations import Annotations
+from trilens.query.promql_values.evaluate import evaluate
+from trilens.query.promql_values.labels import drop_labels
+from trilens.query.promql_values.pushdown import AGGREGATIONS, FUNCTIONS, GridQuery
+from trilens.query.promql_values.values import Grid, RawSeries, Vector
 
 STALE_BITS = 0x7FF0000000000002
 INTERVAL_MS = 15_000

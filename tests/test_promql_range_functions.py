@@ -12,17 +12,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trilens.query.promql import windows
-from trilens.query.promql.annotations import Annotations
 from trilens.query.promql.ast import Span
 from trilens.query.promql.errors import PromqlError
-from trilens.query.promql.histogram_text import read_histogram
-from trilens.query.promql.histograms import CUSTOM_SCHEMA, Histogram, ResetHint, buckets_from
-from trilens.query.promql.range_extended import extended_series, smoothed_vector
-from trilens.query.promql.range_functions import RANGE_FUNCTIONS, RangeCall
-from trilens.query.promql.range_sums import window_sums
-from trilens.query.promql.values import Grid, RawSeries
-from trilens.query.promql.windows import make_window
+from trilens.query.promql_histograms.histogram_text import read_histogram
+from trilens.query.promql_histograms.histograms import (
+    CUSTOM_SCHEMA,
+    Histogram,
+    ResetHint,
+    buckets_from,
+)
+from trilens.query.promql_ranges import windows
+from trilens.query.promql_ranges.range_extended import extended_series, smoothed_vector
+from trilens.query.promql_ranges.range_functions import RANGE_FUNCTIONS, RangeCall
+from trilens.query.promql_ranges.range_sums import window_sums
+from trilens.query.promql_ranges.windows import make_window
+from trilens.query.promql_values.annotations import Annotations
+from trilens.query.promql_values.values import Grid, RawSeries
 
 (STALE,) = struct.unpack("<d", struct.pack("<Q", windows.STALE_MARKER_BITS))
 NAN, INF = math.nan, math.inf

@@ -15,7 +15,7 @@ from trilens.query.ask import Asker, AskLimits
 from trilens.query.columns import read_columns
 from trilens.query.promql.ast import Matcher, Selector
 from trilens.query.promql.errors import PromqlError
-from trilens.query.promql.histogram_text import histogram_notation
+from trilens.query.promql_histograms.histogram_text import histogram_notation
 from trilens.query.promql_store.source import EngineSource, SelectLimits
 
 STALE = 0x7FF0000000000002

@@ -35,12 +35,12 @@ from trilens.present.threads import Threads
 from trilens.query.ask import Asker
 from trilens.query.promql.ast import Selector
 from trilens.query.promql.errors import ParseError, PromqlError
-from trilens.query.promql.histograms import Histogram
 from trilens.query.promql.number_text import short_number
 from trilens.query.promql.parser import parse_selector
-from trilens.query.promql.values import METRIC_NAME, Labels, RawSeries
-from trilens.query.promql.windows import STALE_MARKER_BITS
+from trilens.query.promql_histograms.histograms import Histogram
+from trilens.query.promql_ranges.windows import STALE_MARKER_BITS
 from trilens.query.promql_store.source import EngineSource, SelectLimits
+from trilens.query.promql_values.values import METRIC_NAME, Labels, RawSeries
 from trilens.store.engine import Engine
 
 PATH: Final = "/federate"

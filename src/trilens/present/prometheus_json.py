@@ -13,10 +13,10 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
-from trilens.query.promql.histogram_json import histogram_json
-from trilens.query.promql.histograms import Histogram
 from trilens.query.promql.number_text import json_number
-from trilens.query.promql.values import (
+from trilens.query.promql_histograms.histogram_json import histogram_json
+from trilens.query.promql_histograms.histograms import Histogram
+from trilens.query.promql_values.values import (
     Floats,
     Grid,
     Labels,

@@ -15,20 +15,20 @@ from trilens.present import prometheus_json as encoded
 from trilens.present.program import Program
 from trilens.present.prometheus_params import POINTS_MAX, Form, bad
 from trilens.query.ask import Asker, AskLimits
-from trilens.query.promql.annotations import Annotations
 from trilens.query.promql.ast import Expr, Selector
-from trilens.query.promql.context import Limits
 from trilens.query.promql.errors import ParseError, PromqlError
-from trilens.query.promql.evaluate import evaluate
 from trilens.query.promql.number_text import json_number
 from trilens.query.promql.parser import parse
 from trilens.query.promql.parser_types import children, type_of
 from trilens.query.promql.printer import pretty
 from trilens.query.promql.tree_json import tree_json
-from trilens.query.promql.values import Grid, Value
 from trilens.query.promql_store import catalog
 from trilens.query.promql_store.otlp_catalog import OtlpCatalog
 from trilens.query.promql_store.source import EngineSource, SelectLimits
+from trilens.query.promql_values.annotations import Annotations
+from trilens.query.promql_values.context import Limits
+from trilens.query.promql_values.evaluate import evaluate
+from trilens.query.promql_values.values import Grid, Value
 
 _TYPE_NAMES: Final = {"matrix": "range vector", "string": "string"}
 

@@ -9,10 +9,10 @@ from trilens.present import prometheus_json as encoded
 from trilens.present.prometheus_params import Form, label_name
 from trilens.present.prometheus_query import Answer, Question
 from trilens.query.promql.errors import PromqlError
-from trilens.query.promql.values import Labels
 from trilens.query.promql_store import catalog
 from trilens.query.promql_store.catalog import ROWS_MAX, Within
 from trilens.query.promql_store.otlp_catalog import OtlpCatalog, described, otlp_only
+from trilens.query.promql_values.values import Labels
 
 _Sortable = TypeVar("_Sortable", str, Labels)
 

@@ -27,8 +27,8 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from trilens.query.promql.histograms import Buckets, Histogram, ResetHint
-from trilens.query.promql.values import Floats, Times
+from trilens.query.promql_histograms.histograms import Buckets, Histogram, ResetHint
+from trilens.query.promql_values.values import Floats, Times
 
 XOR: Final = 1
 FLOAT_HISTOGRAM: Final = 3

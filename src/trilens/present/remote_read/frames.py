@@ -19,7 +19,7 @@ import cramjam
 from trilens.present.remote_read.chunks import Chunk, Run, histogram_chunk, runs_of, xor_chunks
 from trilens.present.remote_read.samples import labels_fields
 from trilens.protobuf_wire import block, number, varint
-from trilens.query.promql.values import RawSeries
+from trilens.query.promql_values.values import RawSeries
 
 MEDIA_TYPE: Final = "application/x-streamed-protobuf; proto=prometheus.ChunkedReadResponse"
 FRAME_BYTES_MAX: Final = 1 << 20

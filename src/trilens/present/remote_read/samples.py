@@ -16,8 +16,8 @@ import numpy as np
 
 from trilens.present.remote_read.chunks import spans
 from trilens.protobuf_wire import FIXED64, VARINT, block, double, number, tag, text, varint
-from trilens.query.promql.histograms import Buckets, Histogram
-from trilens.query.promql.values import Floats, Labels, RawSeries, Times
+from trilens.query.promql_histograms.histograms import Buckets, Histogram
+from trilens.query.promql_values.values import Floats, Labels, RawSeries, Times
 
 
 def read_response(results: list[list[RawSeries]]) -> bytes:

@@ -1,1 +1,1 @@
-"""PromQL: text -> tree -> numbers (Prometheus 3.14)."""
+"""PromQL: text to a tree and back (Prometheus 3.14). Read ast, then parser."""

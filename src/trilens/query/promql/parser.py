@@ -41,7 +41,7 @@ from trilens.query.promql.functions import AGGREGATORS, FUNCTIONS
 from trilens.query.promql.lexer import AT_WORDS, DURATION_WORDS, KEYWORDS, SET_OPERATORS
 from trilens.query.promql.parser_cursor import Cursor
 from trilens.query.promql.parser_regex import parse_regex
-from trilens.query.promql.values import METRIC_NAME
+from trilens.query.promql_values.values import METRIC_NAME
 
 _BINDING = {
     "or": 1, "and": 2, "unless": 2,

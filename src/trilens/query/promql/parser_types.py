@@ -30,7 +30,7 @@ from trilens.query.promql.lexer import SET_OPERATORS
 from trilens.query.promql.literals import quote
 from trilens.query.promql.parser_cursor import DEPTH_MAX, TOO_DEEP
 from trilens.query.promql.parser_regex import parse_regex
-from trilens.query.promql.values import METRIC_NAME
+from trilens.query.promql_values.values import METRIC_NAME
 
 COMPARISONS = frozenset({"==", "!=", "<=", "<", ">=", ">"})
 _NAMES = {

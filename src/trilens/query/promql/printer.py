@@ -31,7 +31,7 @@ from trilens.query.promql.ast import (
 )
 from trilens.query.promql.durations import print_duration
 from trilens.query.promql.literals import quote
-from trilens.query.promql.values import METRIC_NAME
+from trilens.query.promql_values.values import METRIC_NAME
 
 _Node: TypeAlias = "Expr | DurationExpr | Matcher"
 _LINE_MAX = 100

@@ -8,7 +8,6 @@ from typing import Final
 
 from trilens.query.ask import Bound, Statement
 from trilens.query.promql.ast import Matcher
-from trilens.query.promql.values import METRIC_NAME
 from trilens.query.promql_store.series import (
     LABELS,
     SORTED_LABELS,
@@ -16,6 +15,7 @@ from trilens.query.promql_store.series import (
     label_value,
     series_condition,
 )
+from trilens.query.promql_values.values import METRIC_NAME
 from trilens.query.tables import EXEMPLARS, METADATA, SAMPLE_VALUE, SERIES
 
 # Rows that one answer may have, where the caller sets no limit.

@@ -30,10 +30,7 @@ from numpy.typing import NDArray
 from trilens.errors import Refused
 from trilens.query.ask import Asker, Bound, Statement
 from trilens.query.columns import Column, Ragged, numbers
-from trilens.query.promql.labels import group_labels
-from trilens.query.promql.pushdown import OF_COUNTERS, GridQuery
-from trilens.query.promql.values import METRIC_NAME, Flags, Floats, Labels, Vector
-from trilens.query.promql.windows import STALE_MARKER_BITS
+from trilens.query.promql_ranges.windows import STALE_MARKER_BITS
 from trilens.query.promql_store.refusals import from_refused
 from trilens.query.promql_store.series import (
     SORTED_LABELS,
@@ -41,6 +38,9 @@ from trilens.query.promql_store.series import (
     label_value,
     series_condition,
 )
+from trilens.query.promql_values.labels import group_labels
+from trilens.query.promql_values.pushdown import OF_COUNTERS, GridQuery
+from trilens.query.promql_values.values import METRIC_NAME, Flags, Floats, Labels, Vector
 from trilens.query.tables import HISTOGRAMS, IS_NOT_STALE_MARK, SAMPLE_VALUE, SAMPLES, SERIES
 
 # What one statement may have in memory at a time: samples or points of grids, whichever are more.

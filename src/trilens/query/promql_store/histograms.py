@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trilens.query.columns import Column, Ragged, numbers
-from trilens.query.promql.histograms import Histogram, StoredHistogram, from_stored
+from trilens.query.promql_histograms.histograms import Histogram, StoredHistogram, from_stored
 
 IS_HISTOGRAM: Final = "kind != 'summary'"
 _STALE_SUM: Final = "reinterpretAsUInt64(ifNull(sum, 0.)) = 9218868437227405314"

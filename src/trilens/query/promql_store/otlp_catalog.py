@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from trilens.query.ask import Asker, Bound
-from trilens.query.promql.values import METRIC_NAME, Labels
 from trilens.query.promql_store.catalog import ROWS_MAX, Within
 from trilens.query.promql_store.otlp_labels import Condition, label_names_of, label_values_of
 from trilens.query.promql_store.otlp_names import (
@@ -35,6 +34,7 @@ from trilens.query.promql_store.otlp_series import (
 )
 from trilens.query.promql_store.otlp_target import targets
 from trilens.query.promql_store.series import in_time
+from trilens.query.promql_values.values import METRIC_NAME, Labels
 from trilens.query.tables import EXEMPLARS, HISTOGRAMS, METADATA, SAMPLE_VALUE, SERIES
 
 _POINT_LABEL: Final[dict[Part, str]] = {"bucket": LE, "quantile": QUANTILE}

@@ -19,11 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trilens.query.columns import Column, Ragged, numbers
-from trilens.query.promql.values import Flags, Floats, Labels
 from trilens.query.promql_store.histograms import HISTOGRAM_COLUMNS, histograms_of
 from trilens.query.promql_store.otlp_names import LE, QUANTILE, Part, bound_text
 from trilens.query.promql_store.otlp_series import Asked, Identity
 from trilens.query.promql_store.otlp_tracks import Track, stale_values
+from trilens.query.promql_values.values import Flags, Floats, Labels
 from trilens.query.tables import SAMPLE_VALUE
 
 Rows = NDArray[np.int64]

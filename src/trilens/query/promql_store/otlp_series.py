@@ -19,7 +19,6 @@ from trilens.query.filters import IDENTITY
 from trilens.query.promql.ast import Matcher
 from trilens.query.promql.errors import PromqlError
 from trilens.query.promql.regex import compile_regex
-from trilens.query.promql.values import METRIC_NAME, Labels
 from trilens.query.promql_store.otlp_names import (
     INSTANCE,
     JOB,
@@ -38,6 +37,7 @@ from trilens.query.promql_store.otlp_names import (
     target_labels,
 )
 from trilens.query.promql_store.series import seen_in
+from trilens.query.promql_values.values import METRIC_NAME, Labels
 from trilens.query.tables import SERIES
 
 FAMILIES_MAX: Final = 100_000

@@ -21,7 +21,6 @@ from trilens.query.ask import Asker, Bound
 from trilens.query.columns import Column, Ragged, numbers
 from trilens.query.promql.ast import Matcher, Selector
 from trilens.query.promql.errors import PromqlError
-from trilens.query.promql.values import RawSeries
 from trilens.query.promql_store.otlp_names import Kind
 from trilens.query.promql_store.otlp_points import (
     CLASSIC_COLUMNS,
@@ -41,6 +40,7 @@ from trilens.query.promql_store.otlp_target import target_info
 from trilens.query.promql_store.otlp_tracks import merged, raw_series
 from trilens.query.promql_store.refusals import TOO_MANY_SAMPLES, from_refused
 from trilens.query.promql_store.series import in_time
+from trilens.query.promql_values.values import RawSeries
 from trilens.query.tables import HISTOGRAMS, SAMPLES, SERIES
 
 # So many identities are named one by one; more are asked for by what they are found by.

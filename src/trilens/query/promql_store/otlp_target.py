@@ -14,7 +14,6 @@ import numpy as np
 
 from trilens.query.ask import Asker, Bound
 from trilens.query.columns import numbers
-from trilens.query.promql.values import METRIC_NAME, Labels, RawSeries
 from trilens.query.promql_store.otlp_names import (
     INSTANCE,
     JOB,
@@ -23,6 +22,7 @@ from trilens.query.promql_store.otlp_names import (
 )
 from trilens.query.promql_store.otlp_series import Asked, identity_narrowing
 from trilens.query.promql_store.series import in_time, seen_in
+from trilens.query.promql_values.values import METRIC_NAME, Labels, RawSeries
 from trilens.query.tables import HISTOGRAMS, SAMPLES, SERIES
 
 _SERIES_OF_EACH: Final = 8

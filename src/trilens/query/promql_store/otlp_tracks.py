@@ -19,10 +19,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from trilens.query.promql.histogram_arithmetic import add
-from trilens.query.promql.histograms import Histogram
-from trilens.query.promql.values import Flags, Floats, Labels, RawSeries, Times
-from trilens.query.promql.windows import STALE_MARKER_BITS
+from trilens.query.promql_histograms.histogram_arithmetic import add
+from trilens.query.promql_histograms.histograms import Histogram
+from trilens.query.promql_ranges.windows import STALE_MARKER_BITS
+from trilens.query.promql_values.values import Flags, Floats, Labels, RawSeries, Times
 
 # A pause is at least this part of the time that the point after it is about.
 _PAUSE_SHARE: Final = 0.5

@@ -11,7 +11,7 @@ from typing import Final
 
 from trilens.query.ask import Bound
 from trilens.query.promql.ast import Matcher
-from trilens.query.promql.values import METRIC_NAME
+from trilens.query.promql_values.values import METRIC_NAME
 
 DAY_MS: Final = 86_400_000
 # What a DateTime64(3) can be: the years 1900 to 2299.

@@ -24,9 +24,7 @@ from trilens.query.ask import Asker, Bound, Statement
 from trilens.query.columns import Column, numbers
 from trilens.query.promql.ast import Selector
 from trilens.query.promql.errors import PromqlError
-from trilens.query.promql.histograms import Histogram
-from trilens.query.promql.pushdown import GridQuery
-from trilens.query.promql.values import Floats, Labels, RawSeries, Times, Vector
+from trilens.query.promql_histograms.histograms import Histogram
 from trilens.query.promql_store.grids import read_grids
 from trilens.query.promql_store.histograms import (
     HISTOGRAM_COLUMNS,
@@ -42,6 +40,8 @@ from trilens.query.promql_store.series import (
     metric_is,
     series_condition,
 )
+from trilens.query.promql_values.pushdown import GridQuery
+from trilens.query.promql_values.values import Floats, Labels, RawSeries, Times, Vector
 from trilens.query.tables import HISTOGRAMS, SAMPLE_VALUE, SAMPLES, SERIES
 
 # So many identities are named one by one; more are asked for by their matchers.

@@ -1,0 +1,1 @@
+"""Histograms in PromQL: native ones as values, classic ones by their buckets."""

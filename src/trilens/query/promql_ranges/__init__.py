@@ -1,0 +1,1 @@
+"""Range vectors: windows of raw samples, and every function over them."""

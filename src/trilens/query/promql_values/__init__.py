@@ -1,0 +1,1 @@
+"""PromQL evaluated: a tree and a grid of moments to values. Begin with values, then evaluate."""
