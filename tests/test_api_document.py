@@ -8,7 +8,7 @@ import pytest
 from trilens.present import openapi
 from trilens.present.endpoint import Parameter
 
-METHODS = {"get", "post", "delete"}
+METHODS = {"put", "get", "post", "delete"}
 TYPES = {"string", "integer", "number", "boolean", "object", "array", "null"}
 OPERATIONS = [
     (path, method, operation)

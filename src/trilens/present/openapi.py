@@ -21,6 +21,7 @@ from trilens.present.endpoint import TEXT, Endpoint, Parameter, Schema, array, o
 from trilens.present.health import HEALTHY_PATH, READY_PATH
 from trilens.present.prometheus_api import BASES, PARAMETERS, PrometheusEndpoint
 from trilens.present.prometheus_api import ENDPOINTS as PROMETHEUS
+from trilens.present.prometheus_federate import PATH as FEDERATE
 
 DOCUMENT_PATH: Final = f"{BASE}/openapi.json"
 PAGE_PATH: Final = "/api/docs"
@@ -35,6 +36,11 @@ _ERROR: Final[Schema] = of(
     )
 )
 
+ADMIN: Final = {
+    "delete_series": "Deletes the series match[], or their samples from start to end.",
+    "clean_tombstones": "Nothing to do here: what is deleted is gone.",
+    "snapshot": "Keeps hard links of all data in snapshots/.",
+}
 _SUCCESS: Final[Schema] = of(
     "status", "data", status=TEXT, data={}, warnings=array(TEXT), infos=array(TEXT)
 )
@@ -50,6 +56,11 @@ def document() -> dict[str, Any]:
             base + one.path: {method.lower(): _prometheus(base, one) for method in one.methods}
             for one in PROMETHEUS
         }
+        paths[f"{base}/read"] = {"post": _plain("Remote read.", "application/x-protobuf", base)}
+        for name, sentence in ADMIN.items():
+            call = _plain(f"{sentence} Off unless enable_admin_api is set.", JSON, base)
+            paths[f"{base}/admin/tsdb/{name}"] = {"post": call, "put": call}
+    paths[FEDERATE] = {"get": _plain("The newest sample of each series match[].", "text/plain")}
     paths[HEALTHY_PATH] = {"get": _plain("Whether the program lives.", "text/plain")}
     paths[READY_PATH] = {"get": _plain("Whether it is ready; 503 if not.", "text/plain")}
     paths["/metrics"] = {"get": _plain("Its own measures, Prometheus text.", "text/plain")}
@@ -134,9 +145,10 @@ def _in_path(name: str) -> dict[str, Any]:
     return {"name": name, "in": "path", "required": True, "schema": TEXT}
 
 
-def _plain(sentence: str, media_type: str) -> dict[str, Any]:
+def _plain(sentence: str, media_type: str, path: str = "") -> dict[str, Any]:
     return {
         "summary": sentence,
+        "parameters": [*map(_in_path, re.findall(r"\{(\w+)\}", path))],
         "responses": {"200": {"description": "It.", "content": {media_type: {}}}},
     }
 
