@@ -97,7 +97,11 @@ def test_a_query_is_completed_run_and_plotted(page):  # noqa: F811
     option = page.get_by_role("option", name=re.compile("node_cpu_seconds_total"))
     expect(option).to_be_visible()
     picture(page, "promql-completion")
-    page.keyboard.press("Enter")
+    for _ in range(40):
+        page.keyboard.press("Enter")  # while the list is made anew it takes nothing
+        page.wait_for_timeout(50)
+        if "node_cpu_seconds_total" in editor(page).inner_text():
+            break
     page.keyboard.type("[5m]")
     page.keyboard.press("Escape")
     expect(editor(page)).to_have_text("sum by (mode) (rate(node_cpu_seconds_total[5m]))")

@@ -1,6 +1,6 @@
 /** A text field for PromQL: coloured, completed from what is stored, checked by the server's own parser. */
 
-import { autocompletion, closeBrackets, closeBracketsKeymap } from "@codemirror/autocomplete";
+import { acceptCompletion, autocompletion, closeBrackets, closeBracketsKeymap, completionStatus } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap } from "@codemirror/commands";
 import { bracketMatching, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
 import { type Diagnostic, linter } from "@codemirror/lint";
@@ -38,6 +38,9 @@ export function Editor({ text, label, hint, isWrong, isNew, range, cursor, onTex
   const place = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
   const now = useRef({ text, isNew, range, onText, onRun });
+  // What was written here and has not come back as `text` yet: it may come back late, when more is written.
+  const told = useRef<string[]>([]);
+  const isTold = useRef(false);
   useLayoutEffect(() => {
     now.current = { text, isNew, range, onText, onRun };
   });
@@ -59,18 +62,23 @@ export function Editor({ text, label, hint, isWrong, isNew, range, cursor, onTex
         doc: now.current.text,
         extensions: [
           Prec.high(keymap.of([{ key: "Mod-Enter", run: () => run(now.current.onRun) }])),
-          // The completion comes before and takes Enter while its list is open; Shift+Enter is a new line.
+          // Enter is the completion's while its list is open or on its way; Shift+Enter is a new line.
+          Prec.highest(keymap.of([{ key: "Enter", run: completed }])),
           keymap.of([
             { key: "Enter", run: () => run(now.current.onRun) },
             ...closeBracketsKeymap, ...historyKeymap, ...defaultKeymap,
           ]),
-          history(), closeBrackets(), bracketMatching(), autocompletion(), EditorView.lineWrapping, placeholder(hint),
+          history(), closeBrackets(), bracketMatching(), autocompletion({ interactionDelay: 0 }),
+          EditorView.lineWrapping, placeholder(hint),
           EditorView.contentAttributes.of({ "aria-label": label, spellcheck: "false" }),
           promql.asExtension(),
           linter((shown) => mistakes(shown, promql), { delay: CHECK_PAUSE_MS }),
           syntaxHighlighting(COLORS), THEME,
           EditorView.updateListener.of((update) => {
-            if (update.docChanged) now.current.onText(update.state.doc.toString());
+            if (!update.docChanged || isTold.current) return;
+            const written = update.state.doc.toString();
+            told.current.push(written);
+            now.current.onText(written);
           }),
         ],
       }),
@@ -87,7 +95,14 @@ export function Editor({ text, label, hint, isWrong, isNew, range, cursor, onTex
   useEffect(() => {
     const made = view.current;
     const shown = made?.state.doc.toString();
-    if (made != null && shown !== text) made.dispatch({ changes: { from: 0, to: shown?.length ?? 0, insert: text } });
+    if (made === null || shown === undefined) return;
+    const echo = shown === text ? told.current.length - 1 : told.current.lastIndexOf(text);
+    told.current.splice(0, echo + 1);
+    if (shown === text || echo >= 0) return;
+    told.current = [];
+    isTold.current = true;
+    made.dispatch({ changes: { from: 0, to: shown.length, insert: text } });
+    isTold.current = false;
   }, [text]);
 
   useEffect(() => {
@@ -99,6 +114,12 @@ export function Editor({ text, label, hint, isWrong, isNew, range, cursor, onTex
   }, [cursor]);
 
   return <div ref={place} className={classes.editor} data-wrong={isWrong || undefined} />;
+}
+
+function completed(view: EditorView): boolean {
+  if (completionStatus(view.state) === null) return false;
+  acceptCompletion(view);
+  return true;
 }
 
 function run(onRun: () => void): boolean {
