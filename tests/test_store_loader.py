@@ -13,9 +13,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 from storing import MEMORY_BYTES_MAX, Store, gauges, logs, spans, until, writes
 from trilens.envelope import Envelope
+from trilens.store import engine_embedded, schema_sql
 from trilens.store import load as load_module
 from trilens.store import loader as loader_module
-from trilens.store import schema_sql
 from trilens.store.engine import EngineBusy
 from trilens.store.engine_embedded import EmbeddedEngine
 from trilens.store.load import Load, Unanswered
@@ -242,6 +242,7 @@ def test_stop_ends_soon_without_an_engine_and_loses_nothing(tmp_path):
 
 def test_a_frame_that_the_engine_does_not_survive_becomes_a_dead_letter(store, monkeypatch):
     monkeypatch.setattr(loader_module, "BUSY_PATIENCE", {0: Patience(few=0, alone=1)})
+    monkeypatch.setattr(engine_embedded, "RESTART_PAUSE_S_MAX", 0.2)
     run = Load.run
 
     def deadly(self, number, body):
