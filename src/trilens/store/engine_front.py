@@ -42,7 +42,7 @@ CLOSE_S_MAX = 5.0
 OOM_SCORE_ADJ = 500
 MERGE_THREADS = "MergeMutate"
 MERGE_THREADS_PAUSE_S = 1.0
-MERGE_NICENESS = 10
+MERGE_NICENESS = 15
 READY_LINE = b"ready\n"
 _PR_SET_PDEATHSIG = 1
 _RTLD_DEEPBIND = 8
@@ -125,7 +125,7 @@ def bound(path: Path) -> socket.socket:
 
 
 async def let_merges_wait() -> None:
-    """Give the threads that merge a tenth of the weight of those that load and answer.
+    """Give the threads that merge a thirtieth of the weight of those that load and answer.
 
     They begin with the first table. Merges catch up when there is less to do; when there never
     is, the engine itself slows loads down long before there are too many parts.
