@@ -5,7 +5,7 @@ Promise     what is found was told by learn(), for the same key. A miss is alway
 Key         a 64-bit hash of a series' labels as they were sent, mixed with a day (prometheus_write)
 Forgets     everything, when SERIES_MAX are held; and when something was lost after it had been
             kept, since that may have held the labels
-Memory      40 bytes a series at the most
+Memory      40 to 80 bytes a series
 Threads     any
 """
 

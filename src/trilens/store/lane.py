@@ -25,7 +25,7 @@ from trilens.spool import Frame, Position, Run, Stream
 from trilens.store.engine import Engine
 from trilens.store.load import Load
 
-# Unpacked. Measured in docs/decisions/0003 and 0006: 40 MB are 140,000 samples.
+# Unpacked. 40 MB are 1.6 million samples of known series, or 140,000 series that are new.
 BODY_BYTES_MAX: Final[dict[WireFormat, int]] = {
     "otlp_traces": 36_000_000,
     "otlp_logs": 36_000_000,
@@ -33,8 +33,8 @@ BODY_BYTES_MAX: Final[dict[WireFormat, int]] = {
     "prometheus_write": 40_000_000,
 }
 BODY_BYTES_MIN: Final = 256_000
-# After a start no series is known, and one that comes again in the same body is decoded again: so
-# bodies begin small, and double until one did not fit.
+# After a start every series comes with its labels, and decoding them takes many times their size in
+# memory: so bodies begin small, and double until one did not fit.
 BODY_BYTES_FIRST: Final = 5_000_000
 GROWTH_FIRST: Final = 2.0
 GROWTH_AFTER_SHRINKING: Final = 1.05

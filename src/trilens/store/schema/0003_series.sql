@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS trilens.series_rows{{shard}} {{on_cluster}}
     is_monotonic Bool CODEC(ZSTD(1)),
     unit LowCardinality(String) CODEC(ZSTD(1)),
     source Enum8('prometheus' = 1, 'otlp' = 2) CODEC(ZSTD(1)),
-    -- Times of samples. The last one moves once a day: see series_known.
+    -- Times of samples. The last one moves about once a day: series_known, receive/prometheus_split.
     first_seen SimpleAggregateFunction(min, DateTime64(3, 'UTC')) CODEC(ZSTD(1)),
     last_seen SimpleAggregateFunction(max, DateTime64(3, 'UTC')) CODEC(ZSTD(1)),
     cluster LowCardinality(String) CODEC(ZSTD(1)),
