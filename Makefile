@@ -17,7 +17,7 @@ up: setup console
 	@exec $(BIN)/trilens up
 
 test: setup console check
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses 2 --dist loadfile  # they wait more than they work
 
 check: setup
 	$(BIN)/ruff check

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from functools import cache
 
 import httpx
 import pytest
@@ -16,18 +17,23 @@ from storing import until
 from trilens.present.prometheus_query import PromqlLimits
 from trilens.present.routes import QueryLimits
 
-NOW_S = time.time_ns() // S
 STALE_MARK = {"exponent": 127, "mantissa": 0x7FF0000000000002}
+
+
+@cache
+def now_s() -> int:
+    """When the first row was made: a whole suite may run between the import and that."""
+    return time.time_ns() // S
 
 
 def a_series(number, metric, labels, **more):
     return series(
-        number, metric, labels, **{"first_seen": NOW_S - 3600, "last_seen": NOW_S, **more}
+        number, metric, labels, **{"first_seen": now_s() - 3600, "last_seen": now_s(), **more}
     )
 
 
 def a_sample(number, metric, ago_s, value=1, **more):
-    return {"metric": metric, "series_id": number, "timestamp": NOW_S - ago_s,
+    return {"metric": metric, "series_id": number, "timestamp": now_s() - ago_s,
             "mantissa": value * 1000, "exponent": 3, **more}  # fmt: skip
 
 
@@ -52,11 +58,11 @@ def rows():
     )  # fmt: skip
     insert(
         "histogram_rows",
-        [{"metric": "sizes", "series_id": 7, "timestamp": NOW_S - 5, "kind": "native_histogram",
+        [{"metric": "sizes", "series_id": 7, "timestamp": now_s() - 5, "kind": "native_histogram",
           "scale": -53, "bounds": [0.5, 1, 2.5], "count": 7, "sum": 9.5,
           "positive_spans": [{"offset": 0, "length": 1}, {"offset": 1, "length": 2}],
           "positive_counts": [1, 2, 4]},
-         {"metric": "native", "series_id": 8, "timestamp": NOW_S - 5, "kind": "native_histogram",
+         {"metric": "native", "series_id": 8, "timestamp": now_s() - 5, "kind": "native_histogram",
           "count": 3, "sum": 4.5, "positive_spans": [{"offset": 0, "length": 1}],
           "positive_counts": [3]}],
     )  # fmt: skip
@@ -76,7 +82,7 @@ def lines(client, *match, accept="text/plain"):
 
 
 def ms(ago_s):
-    return (NOW_S - ago_s) * 1000
+    return (now_s() - ago_s) * 1000
 
 
 def test_the_newest_sample_of_each_series(client):
