@@ -8,6 +8,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 UI := src/trilens/present/ui/index.html
+NATIVE := src/trilens/receive/libwrite_fields.so
+ZIG_CACHE := build/zig
 CONSOLE := $(shell find console -path console/node_modules -prune -o -type f -print 2>/dev/null)
 NO_VENV := "this Python has no venv module; on Debian: apt-get install python3-venv"
 
@@ -26,7 +28,7 @@ check: setup
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python console/build.py lint typecheck test
 
-setup: $(INSTALLED)
+setup: $(INSTALLED) $(NATIVE)
 	@$(BIN)/python console/build.py install
 
 console: $(UI)
@@ -45,7 +47,7 @@ lock: $(INSTALLED)
 		--generate-hashes --no-header --quiet -o requirements.lock
 
 clean:
-	rm -rf .venv build console/node_modules src/trilens/present/ui
+	rm -rf .venv build console/node_modules src/trilens/present/ui $(NATIVE)
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11)' || { echo "Python 3.11 or newer is needed"; exit 1; }
@@ -53,6 +55,11 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+# The few loops over every record that no library has. The compiler comes from PyPI like all else.
+$(NATIVE): src/trilens/receive/write_fields.zig $(INSTALLED)
+	$(BIN)/python -m ziglang build-lib -dynamic -fstrip -O ReleaseSafe -mcpu baseline \
+		--cache-dir $(ZIG_CACHE) --global-cache-dir $(ZIG_CACHE) -femit-bin=$@ $<
 
 $(UI): $(INSTALLED) $(CONSOLE)
 	$(BIN)/python console/build.py install build

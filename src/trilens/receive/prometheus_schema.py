@@ -55,14 +55,8 @@ _V1: Final = {
 }
 V1: Final = message_classes("trilens.remote_write_1", _V1)
 
-# The same bytes with series and metadata left as bytes; and field 16, which is ours: how samples
-# of known series are kept (prometheus_split.py), not what a sender may send.
-V1_SLICES: Final = message_classes(
-    "trilens.remote_write_1_slices",
-    {"WriteRequest": ("1 bytes[] timeseries", "3 bytes[] metadata", "16 bytes[] known")},
-)
-
-# As V1, and with samples of known series: what the store reads.
+# As V1, and with samples of known series (prometheus_split.py), which no sender may send: what the
+# store reads.
 V1_KEPT: Final = message_classes(
     "trilens.remote_write_1_kept",
     {

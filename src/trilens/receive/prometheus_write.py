@@ -4,7 +4,7 @@ Accepted    POST of a snappy block (not the framed format) around a prometheus.W
             series, exemplars, native histograms and metadata. The content type chooses between
             1.0 and 2.0 (prometheus_write_2.py), as 2.0 demands; the version header is not needed.
             Like Prometheus, a sender that names no content type or encoding is taken at 1.0
-Kept        byte for byte, still in snappy, until a series comes again: then its samples are kept
+Kept        byte for byte, still in snappy, until a series is known: then its samples are kept
             beside its id, without the labels (prometheus_split.py)
 Answered    204. A request without series and metadata is a success and leaves nothing
 Refused     text: 400 and 413 are final, 415 for another message or encoding; 503 with Retry-After
@@ -62,6 +62,8 @@ def accept(
     if not message:
         return Accepted((), reply)
     cut = split(message, known)
+    if cut.message == b"":
+        return Accepted((), reply)
     if cut.message is not None:
         encoding, payload = "identity", cut.message
     envelope = Envelope("prometheus_write", received_at_ns, encoding, payload)
