@@ -9,9 +9,9 @@ SELECT known, timeseries, metadata, {batch:UInt64}
 FROM input('
     known Array(Tuple(
         metric LowCardinality(String),
-        series_ids Array(UInt64),
-        timestamps Array(Int64),
-        values Array(Float64))),
+        series_ids String,
+        timestamps String,
+        values String)),
     timeseries Array(Tuple(
         labels Array(Tuple(name String, value String)),
         samples Array(Tuple(value Float64, timestamp Int64, start_timestamp Int64)),
@@ -85,9 +85,9 @@ message MetricMetadata
 message KnownSamples
 {
     string metric = 1;
-    repeated fixed64 series_ids = 2;
-    repeated sfixed64 timestamps = 3;
-    repeated double values = 4;
+    bytes series_ids = 2;
+    bytes timestamps = 3;
+    bytes values = 4;
 }
 message WriteRequest
 {
