@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS trilens.sample_rows{{shard}} {{on_cluster}}
 (
     metric LowCardinality(String) CODEC(ZSTD(1)),
     series_id UInt64 CODEC(ZSTD(1)),
-    timestamp DateTime64(3, 'UTC') CODEC(DoubleDelta, ZSTD(1)),
+    timestamp DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     mantissa Int64 CODEC(Delta, T64('bit'), ZSTD(1)),
     exponent Int8 CODEC(ZSTD(1)),
     start_timestamp DateTime64(3, 'UTC') CODEC(ZSTD(1)),
