@@ -8,7 +8,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 UI := src/trilens/present/ui/index.html
-NATIVE := src/trilens/receive/libwrite_fields.so
+NATIVE := src/trilens/receive/libprometheus_native.so
 ZIG_CACHE := build/zig
 CONSOLE := $(shell find console -path console/node_modules -prune -o -type f -print 2>/dev/null)
 NO_VENV := "this Python has no venv module; on Debian: apt-get install python3-venv"
@@ -57,7 +57,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@touch $@
 
 # The few loops over every record that no library has. The compiler comes from PyPI like all else.
-$(NATIVE): src/trilens/receive/write_fields.zig $(INSTALLED)
+$(NATIVE): src/trilens/receive/prometheus_native.zig $(INSTALLED)
 	$(BIN)/python -m ziglang build-lib -dynamic -fstrip -O ReleaseSafe -mcpu baseline \
 		--cache-dir $(ZIG_CACHE) --global-cache-dir $(ZIG_CACHE) -femit-bin=$@ $<
 

@@ -1,11 +1,10 @@
-"""Series that are known: the table against a dict, and requests cut in two."""
+"""Series that are known, and requests cut in two."""
 
 from __future__ import annotations
 
 import cramjam
-import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from receiving import Kept
@@ -13,85 +12,13 @@ from trilens.envelope import unpack
 from trilens.errors import Refused
 from trilens.receive import KnownSeries, Limits, receivers
 from trilens.receive.exchange import Request
-from trilens.receive.known_series import COPIES, SLOTS_FIRST
+from trilens.receive.known_series import COPIES
 from trilens.receive.prometheus_schema import V1, V1_KEPT
 from trilens.receive.prometheus_split import split
 from trilens.receive.protobuf_check import PIECE_BYTES
 
 NOW_MS = 1_790_000_000_000
 DAY_MS = 86_400_000
-# Few slots are wanted by many.
-KEYS = st.integers(0, 40).map(lambda n: n * SLOTS_FIRST + 5) | st.integers(0, 2**64 - 1)
-
-
-def find(known: KnownSeries, keys: list[int]) -> list[tuple[int, bytes, int] | None]:
-    copies, ids, metrics, names = known.find(np.array(keys, np.uint64))
-    found = zip(copies.tolist(), ids.tolist(), metrics, strict=True)
-    return [(one, names[place], count) if count else None for count, one, place in found]
-
-
-def learn(known: KnownSeries, told: dict[int, tuple[int, bytes]]) -> None:
-    """A frame that was kept."""
-    ids, metrics = [one for one, _ in told.values()], [metric for _, metric in told.values()]
-    known.learn(np.array([*told], np.uint64), np.array(ids, np.uint64), metrics)
-
-
-@settings(deadline=None, max_examples=200)
-@given(
-    st.lists(
-        st.dictionaries(
-            KEYS.filter(bool),
-            st.tuples(st.integers(0, 2**64 - 1), st.binary(max_size=2)),
-            max_size=30,
-        ),
-        max_size=6,
-    ),
-    st.lists(KEYS, max_size=20),
-)
-def test_the_table_is_a_dict(batches: list[dict], asked: list[int]) -> None:
-    known, model = KnownSeries(), {}
-    for told in batches:
-        if told:
-            learn(known, told)
-        model |= {key: (*one, 1) for key, one in told.items() if key not in model} | {
-            key: (*model[key][:2], COPIES) for key in told if key in model
-        }
-        keys = [key for key in (*model, *asked) if key]
-        assert find(known, keys) == [model.get(key) for key in keys]
-    assert len(known) == len(model)
-
-
-def test_it_grows_and_is_emptied_when_it_is_full() -> None:
-    known = KnownSeries(series_max=50_000)
-    draw = np.random.default_rng(1)
-    keys = draw.integers(1, 2**63, 49_000, np.uint64)
-    known.learn(keys, keys + np.uint64(1), [b"m"] * len(keys))
-    copies, ids, _, _ = known.find(keys)
-    assert (copies == 1).all()
-    assert (ids == keys + np.uint64(1)).all()
-    more = draw.integers(1, 2**63, 2_000, np.uint64)
-    known.learn(more, more, [b"n"] * len(more))
-    assert len(known) == 2_000
-    assert not known.find(keys)[0].any()
-    assert known.find(more)[0].all()
-
-
-def test_it_is_emptied_when_something_was_lost() -> None:
-    losses = [0]
-    known = KnownSeries(lost=lambda: losses[0])
-    learn(known, {7: (1, b"m")})
-    learn(known, {7: (1, b"m")})
-    assert find(known, [7]) == [(1, b"m", 2)]
-    losses[0] = 1
-    assert find(known, [7]) == [None]
-    learn(known, {7: (1, b"m")})
-    assert find(known, [7]) == [(1, b"m", 1)]
-
-
-def test_a_series_twice_in_a_frame_is_one_copy() -> None:
-    known, keys = KnownSeries(), np.array([7, 7, 7], np.uint64)
-    known.learn(keys, keys, [b"m"] * 3)
-    assert find(known, [7]) == [(7, b"m", 1)]
 
 
 def writes(*labels: dict[str, str], value: float = 1.5, at_ms: int = NOW_MS) -> bytes:
@@ -129,6 +56,38 @@ def test_known_only_after_it_was_kept_twice() -> None:
     columns, rest = cut(body, known)
     assert (len(rest), columns[0].metric, list(columns[0].values)) == (0, "up", [1.5])
     assert list(columns[0].timestamps) == [NOW_MS]
+
+
+def test_it_grows_and_is_emptied_when_it_is_full() -> None:
+    known = KnownSeries(series_max=30_000)
+    labels = [{"__name__": f"m{n % 7}", "n": str(n)} for n in range(29_000)]
+    body = writes(*labels)
+    kept(body, known)
+    columns, rest = cut(body, known)
+    assert (len(known), len(rest)) == (29_000, 0)
+    assert [(one.metric, len(one.values)) for one in columns][:2] == [("m0", 1_171), ("m1", 1_171)]
+    more = writes(*({"__name__": "n", "n": str(n)} for n in range(2_000)))
+    kept(more, known)
+    assert len(known) == 2_000
+    assert len(cut(body, known, learns=False)[1]) == 29_000
+    assert len(cut(more, known)[1]) == 0
+
+
+def test_it_is_emptied_when_something_was_lost() -> None:
+    losses = [0]
+    known = KnownSeries(lost=lambda: losses[0])
+    body = writes({"__name__": "up"})
+    kept(body, known)
+    assert len(cut(body, known)[0]) == 1
+    losses[0] = 1
+    kept(body, known)
+    assert len(cut(body, known)[0]) == 1
+
+
+def test_a_series_twice_in_a_frame_is_one_copy() -> None:
+    known, body = KnownSeries(), writes({"__name__": "up"}, {"__name__": "up"})
+    kept(body, known)
+    assert len(cut(body, known)[0][0].values) == 2
 
 
 def test_new_and_known_series_of_one_request() -> None:

@@ -26,23 +26,16 @@ from typing import Any, Final
 
 import numpy as np
 from google.protobuf.message import DecodeError
-from numpy.typing import NDArray
 from xxhash import xxh3_64_intdigest
 
-from trilens.protobuf_wire import block, tag, varint
-from trilens.receive.known_series import COPIES, Hashes, KnownSeries
+from trilens.errors import Refused
+from trilens.protobuf_wire import block
+from trilens.receive.known_series import COPIES, KnownSeries
+from trilens.receive.prometheus_native import FOREIGN, MESSAGE, SAMPLE, Fields, Hashes, Reader
 from trilens.receive.prometheus_schema import V1
 from trilens.receive.protobuf_check import checked
-from trilens.receive.write_fields import FOREIGN, MESSAGE, SAMPLE, Fields, fields
 
-# Two thirds of a day, in ms.
-_DAY_BITS: Final = np.uint64(26)
-_DAY_MASK: Final = np.uint64((1 << 26) - 1)
-_DAY_MIX: Final = np.uint64(0x9E3779B97F4A7C15)  # odd, so no two days are alike
-_COLUMNS: Final = (tag(2, 2), tag(3, 2), tag(4, 2))
-_KNOWN: Final = tag(16, 2)
-
-Columns = tuple[NDArray[Any], ...]
+FIELDS_MAX: Final = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +52,18 @@ class Split:
 def split(message: bytes, known: KnownSeries) -> Split:
     """Cut a WriteRequest of remote write 1.0. Raises Refused: malformed, too_large."""
     cut = _Cut(message, known)
-    for found in fields(message, known.seed):
-        cut.add(found)
+    reader = Reader(message)
+    fields_left = FIELDS_MAX
+    while reader.position < len(message):
+        found, samples = known.read(reader)
+        if found is None:
+            raise Refused(
+                "malformed", f"no protobuf field at byte {reader.position} of the request"
+            )
+        fields_left -= len(found)
+        if fields_left < 0:
+            raise Refused("too_large", f"more than {FIELDS_MAX} fields")
+        cut.add(found, samples)
     return Split(cut.kept(), cut.learn)
 
 
@@ -70,27 +73,32 @@ class _Cut:
 
     message: bytes
     known: KnownSeries
-    rest: list[bytes] = field(default_factory=list)
     known_samples: list[bytes] = field(default_factory=list)
+    rest: list[bytes] = field(default_factory=list)
     learnt: list[tuple[int, int, bytes]] = field(default_factory=list)
+    again: list[Hashes] = field(default_factory=list)
     has_foreign: bool = False
 
-    def add(self, found: Fields) -> None:
-        is_sample = found["kind"] == SAMPLE
-        keys = _keys(found)
-        copies, ids, metrics, names = self.known.find(keys)
-        is_known = is_sample & (copies == COPIES)
-        columns: Columns = (ids, found["time_ms"], found["value"])
-        if not is_known.all():
-            self._add_rest(found[~is_known])
-            for n in np.flatnonzero(is_sample & ~is_known).tolist():
-                if copies[n]:
-                    self.learnt.append((int(keys[n]), int(ids[n]), names[metrics[n]]))
-                elif identity := _identity(self._head(found[n])):
-                    self.learnt.append((int(keys[n]), *identity))
-            metrics = metrics[is_known]
-            columns = tuple(column[is_known] for column in columns)
-        self.known_samples += _groups(metrics, names, columns)
+    def add(self, found: Fields, samples: bytes) -> None:
+        """`samples` are those of `found` that are known, as they are kept."""
+        if samples:
+            self.known_samples.append(samples)
+        rest = found[found["copies"] < COPIES]
+        if not len(rest):
+            return
+        kinds = rest["kind"]
+        self.has_foreign |= bool((kinds == FOREIGN).any())
+        rest = rest[(kinds == MESSAGE) | (kinds == SAMPLE)]
+        if len(rest):
+            message = b"".join(self._runs(rest))
+            checked(V1["WriteRequest"], message)
+            self.rest.append(message)
+        samples_left = rest[rest["kind"] == SAMPLE]
+        is_new = samples_left["copies"] == 0
+        self.again.append(samples_left["key"][~is_new])
+        for sample in samples_left[is_new]:
+            if identity := _identity(self.message[sample["head_start"] : sample["head_end"]]):
+                self.learnt.append((int(sample["key"]), *identity))
 
     def kept(self) -> bytes | None:
         if self.known_samples or self.has_foreign:
@@ -101,16 +109,8 @@ class _Cut:
         if self.learnt:
             keys, ids, metrics = zip(*self.learnt, strict=True)
             self.known.learn(np.array(keys, np.uint64), np.array(ids, np.uint64), metrics)
-
-    def _add_rest(self, found: Fields) -> None:
-        """Check what is series and metadata; nothing else is kept of a request that is cut."""
-        kinds = found["kind"]
-        self.has_foreign |= bool((kinds == FOREIGN).any())
-        found = found[(kinds == MESSAGE) | (kinds == SAMPLE)]
-        if len(found):
-            message = b"".join(self._runs(found))
-            checked(V1["WriteRequest"], message)
-            self.rest.append(message)
+        for keys_again in self.again:
+            self.known.learn_again(keys_again)
 
     def _runs(self, found: Fields) -> Iterator[bytes]:
         """The bytes of these fields, in one piece where they lie behind each other."""
@@ -118,39 +118,6 @@ class _Cut:
         breaks = np.flatnonzero(starts[1:] != ends[:-1]) + 1
         for first, last in pairwise([0, *breaks.tolist(), len(found)]):
             yield self.message[starts[first] : ends[last - 1]]
-
-    def _head(self, found: np.void) -> bytes:
-        return self.message[found["head_start"] : found["head_end"]]
-
-
-def _keys(found: Fields) -> Hashes:
-    """What the labels before each sample are known by on its day."""
-    hashes = found["hash"]
-    days = found["time_ms"] + (hashes & _DAY_MASK) >> _DAY_BITS
-    keys: Hashes = hashes ^ days * _DAY_MIX
-    return keys
-
-
-def _groups(metrics: NDArray[np.int32], names: list[bytes], columns: Columns) -> Iterator[bytes]:
-    """One KnownSamples for each metric; `metrics` are places in `names`, `columns` beside them."""
-    order = np.argsort(metrics, kind="stable")
-    metrics = metrics[order]
-    ids, times_ms, values = (column[order].tobytes() for column in columns)
-    bounds = np.flatnonzero(np.diff(metrics, prepend=-1, append=-1)).tolist()
-    heads: dict[int, tuple[bytes, ...]] = {}
-    for first, end in pairwise(bounds):
-        count = end - first
-        if count not in heads:
-            heads[count] = tuple(tag_bytes + varint(8 * count) for tag_bytes in _COLUMNS)
-        ids_head, times_head, values_head = heads[count]
-        here = slice(8 * first, 8 * end)
-        content = b"".join(
-            (
-                names[metrics[first]], ids_head, ids[here], times_head, times_ms[here],
-                values_head, values[here],
-            )
-        )  # fmt: skip
-        yield _KNOWN + varint(len(content)) + content
 
 
 def _identity(head: bytes) -> tuple[int, bytes] | None:

@@ -1,0 +1,185 @@
+"""The machine code of remote write, against dicts and against the walk in Python."""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from itertools import accumulate
+from operator import itemgetter
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from trilens.errors import Refused
+from trilens.protobuf_wire import block, fixed64, number, tag
+from trilens.receive.prometheus_native import (
+    FIELD,
+    FOREIGN,
+    MESSAGE,
+    SAMPLE,
+    UNKNOWN,
+    Reader,
+    Table,
+    known_samples,
+)
+from trilens.receive.prometheus_schema import V1, V1_KEPT
+from trilens.receive.protobuf_check import _varint, _Walk, runs
+
+NOW_MS = 1_790_000_000_000
+DAY_MS = 86_400_000
+first = itemgetter(0)
+LABELS = block(1, block(1, b"__name__") + block(2, b"up"))
+FIELDS = st.one_of(
+    st.builds(block, st.integers(1, 40), st.binary(max_size=40)),
+    st.builds(number, st.integers(1, 2**29 - 1), st.integers(0, 2**64 - 1)),
+    st.integers(1, 40).map(lambda field: tag(field, 1) + bytes(8)),
+    st.integers(1, 40).map(lambda field: tag(field, 5) + bytes(4)),
+)
+
+
+def found(message: bytes, seed: int = 1):
+    """All fields, or None and where it broke off."""
+    reader, parts = Reader(message), []
+    while reader.position < len(message):
+        some = reader.read(Table(seed, 8))
+        if some is None:
+            return None, reader.position
+        parts += list(some)
+    return parts, reader.position
+
+
+def a_sample(value: float, at_ms: int) -> bytes:
+    sample = V1["Sample"](value=value, timestamp=at_ms)
+    return block(1, LABELS + block(2, sample.SerializeToString()))
+
+
+@given(st.lists(FIELDS, max_size=30), st.integers(0, 40))
+def test_each_field_is_where_it_was_put(parts: list[bytes], cut: int) -> None:
+    message = b"".join(parts)
+    assert [message[one["start"] : one["end"]] for one in found(message)[0]] == parts
+    assert found(message + bytes((0x0A, cut + 1)) + bytes(cut)) == (None, len(message))
+
+
+def is_a_field(data: bytes) -> bool:
+    try:
+        number, _ = _varint(data, 0, len(data))
+        next(_Walk(data)._field_ends(0, len(data)))
+    except Refused:
+        return False
+    return 8 <= number < 2**32
+
+
+@given(st.binary(max_size=80))
+@example(b"\x0a" + b"\xff" * 9 + b"\x01")
+@example(b"\x0a" + b"\xff" * 10)
+@example(b"\x0b\x0c")
+@example(b"\x02\x00")
+@example(b"\x09\x00")
+def test_any_bytes(message: bytes) -> None:
+    """What is found can be parsed as fields by others too, one by one."""
+    parts, end = found(message)
+    if parts is None:
+        assert not is_a_field(message[end:])
+        return
+    position = 0
+    for one in parts:
+        assert one["start"] == position
+        position = int(one["end"])
+        assert list(runs(message[one["start"] : position]))
+    assert position == len(message)
+
+
+@given(st.floats(), st.integers(2**35, 2**42 - 1))
+def test_a_sample_at_the_end_of_a_series(value: float, at_ms: int) -> None:
+    ((one,), _) = found(a_sample(value, at_ms))
+    assert (one["kind"], one["time_ms"]) == (SAMPLE, at_ms)
+    assert struct.pack("<d", one["value"]) == struct.pack("<d", value)
+    assert one["head_end"] - one["head_start"] == len(LABELS)
+
+
+@pytest.mark.parametrize(
+    ("field", "kind"),
+    [
+        (a_sample(1, NOW_MS), SAMPLE),
+        (a_sample(0, NOW_MS), SAMPLE),
+        (a_sample(1, 2**35 - 1), MESSAGE),
+        (a_sample(1, 2**42), MESSAGE),
+        (a_sample(1, -1), MESSAGE),
+        (block(1, LABELS), MESSAGE),
+        (block(1, b""), MESSAGE),
+        (block(3, b"any"), MESSAGE),
+        (block(16, b"any"), FOREIGN),
+        (number(16, 1), FOREIGN),
+        (block(2, b"any"), UNKNOWN),
+        (tag(1, 1) + fixed64(1), UNKNOWN),
+    ],
+)
+def test_kinds(field: bytes, kind: int) -> None:
+    assert [one["kind"] for one in found(field)[0]] == [kind]
+
+
+def test_the_key_is_of_labels_and_day_and_seed() -> None:
+    (one, same, later), _ = found(
+        a_sample(1, NOW_MS) + a_sample(0, NOW_MS + 1) + a_sample(1, NOW_MS + DAY_MS)
+    )
+    assert one["key"] == same["key"]
+    assert later["key"] != one["key"]
+    assert found(a_sample(1, NOW_MS), seed=2)[0][0]["key"] != one["key"]
+
+
+def test_many_fields() -> None:
+    parts, _ = found(block(1, b"") * 20_000)
+    assert len(parts) == 20_000
+
+
+SLOTS = 128
+# Few slots are wanted by many.
+KEYS = st.integers(0, 20).map(lambda n: n * SLOTS + 5) | st.integers(1, 2**64 - 1)
+TOLD = st.lists(st.tuples(KEYS, st.integers(0, 2**64 - 1), st.integers(0, 9)), max_size=20)
+
+
+@given(st.lists(TOLD, max_size=5))
+def test_the_table_is_a_dict(batches: list[list[tuple[int, int, int]]]) -> None:
+    table, model = Table(1, SLOTS), {}
+    for told in batches:
+        new = {}
+        for key, series_id, metric in told:
+            if key not in model:
+                new.setdefault(key, (series_id, metric, 1))
+        again = [key for key, *_ in told if key in model]
+        keys = np.array([key for key, _, _ in told], np.uint64)
+        ids = np.array([series_id for _, series_id, _ in told], np.uint64)
+        metrics = np.array([metric for _, _, metric in told], np.uint32)
+        table.mark(keys, 2)
+        assert table.insert(keys, ids, metrics, np.ones_like(keys, np.uint8)) == len(new)
+        model |= new | {key: (*model[key][:2], 2) for key in again}
+        columns = zip(table.series_ids, table.metrics, table.copies, strict=True)
+        held = dict(zip(table.keys.tolist(), columns, strict=True))
+        held.pop(0, None)
+        assert held == model
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2**64 - 1), st.floats()), min_size=1))
+def test_columns_of_known_samples(sent: list[tuple[int, int, float]]) -> None:
+    names = [block(1, f"metric{n}".encode() * n) for n in range(6)]
+    ends = array("Q", accumulate(map(len, names)))
+    samples = np.zeros(len(sent), FIELD)
+    for sample, (metric, series_id, value) in zip(samples, sent, strict=True):
+        sample["metric"], sample["series_id"], sample["value"] = metric, series_id, value
+        sample["time_ms"] = series_id >> 22
+    places = np.argsort(samples["metric"], kind="stable")
+    kept = V1_KEPT["WriteRequest"].FromString(
+        known_samples(samples, places, bytearray(b"".join(names)), ends)
+    )
+    rows = [
+        (f"metric{n}" * n, series_id, series_id >> 22, struct.pack("<d", value))
+        for n, series_id, value in sorted(sent, key=first)
+    ]
+    assert rows == [
+        (group.metric, *row[:2], struct.pack("<d", row[2]))
+        for group in kept.known
+        for row in zip(group.series_ids, group.timestamps, group.values, strict=True)
+    ]
+    assert len(kept.known) == len({n for n, *_ in sent})
