@@ -158,6 +158,18 @@ def test_several_queries_are_added_hidden_and_removed(page):  # noqa: F811
     expect(editor(page, "A")).to_have_text(re.compile("PromQL, such as"))
 
 
+def test_the_cursor_stays_where_it_is_when_a_query_is_run(page):  # noqa: F811
+    asked(page)
+    editor(page).click()
+    page.keyboard.type("node_load1")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Enter")
+    expect(lines(page)).not_to_have_count(0)
+    expect(editor(page)).to_be_focused()
+    page.keyboard.type(" * 2")
+    expect(editor(page)).to_have_text("node_load1 * 2")
+
+
 def test_the_table_has_the_values_of_now(page):  # noqa: F811
     asked(page, CPU, "vector(1) > 2")
     page.get_by_text("Table", exact=True).click()

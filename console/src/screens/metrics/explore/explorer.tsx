@@ -73,12 +73,8 @@ export function Explorer({ search, onChange }: Props) {
     const next = queries.map((one) => ({ ...one, expr: textOf(one) }));
     if (next.every((one, at) => one.expr === queries[at]?.expr)) lookAgain();
     else put(next);
-    drafts.clear();
   };
-  const add = () => {
-    put(withQuery(queries.map((one) => ({ ...one, expr: drafts.textOf(one) })), ""));
-    drafts.clear();
-  };
+  const add = () => put(withQuery(queries.map((one) => ({ ...one, expr: drafts.textOf(one) })), ""));
   const setBuilder = () => onChange({ builder: search.builder === true ? undefined : true }, true);
   const setTable = () => onChange({ as: isTable ? undefined : "table" });
   useShortcuts([
@@ -193,9 +189,16 @@ export function Explorer({ search, onChange }: Props) {
   );
 }
 
-/** What is typed and not asked yet; a text that the address changed is not a draft any more. */
+/**
+ * What is typed and not asked yet. It ends when the address has another text, and not before: the
+ * address is late, and an editor that is given the old text meanwhile loses its cursor.
+ */
 function useDrafts(queries: readonly PromQuery[]) {
   const [drafts, setDrafts] = useState<Readonly<Record<string, { of: string; text: string }>>>({});
+  const isOver = ([id, draft]: [string, { of: string }]) =>
+    queries.every((query) => query.id !== id || query.expr !== draft.of);
+  const all = Object.entries(drafts);
+  if (all.some(isOver)) setDrafts(Object.fromEntries(all.filter((one) => !isOver(one))));
   return {
     textOf: (query: PromQuery) => {
       const draft = drafts[query.id];
