@@ -19,6 +19,7 @@ asked only for what tests found equal. Not here, but from samples:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -33,6 +34,8 @@ from trilens.query.columns import Column, Ragged, numbers
 from trilens.query.promql_ranges.windows import STALE_MARKER_BITS
 from trilens.query.promql_store.refusals import from_refused
 from trilens.query.promql_store.series import (
+    DAY_MS,
+    LABELS,
     SORTED_LABELS,
     in_time,
     label_value,
@@ -47,9 +50,9 @@ from trilens.query.tables import HISTOGRAMS, IS_NOT_STALE_MARK, SAMPLE_VALUE, SA
 _CELLS_MAX: Final = 4_000_000
 # Each stream reads some of the series, in the order they lie in: all samples of a series are met
 # one after the other, so that the engine holds some series at a time and not all. Measured on
-# 10,000 series of six hours: 950 ms of CPU time and 20 MiB; without order 1,260 ms and 400 MiB.
-_STREAMS: Final = 4
-_STREAM_SAMPLES_MIN: Final = 500_000
+# 10,000 series of six hours: 820 ms of CPU time and 20 MiB; without order 1,260 ms and 400 MiB.
+_STREAMS: Final = min(max(os.cpu_count() or 2, 2), 8)
+_STREAM_SAMPLES_MIN: Final = 2_000_000
 # So many series are named one by one; more are asked for by what they are found by.
 _NAMED_MAX: Final = 500
 # One core alone reads when less than a gigabyte is free for each; a statement has its own bounds.
@@ -188,8 +191,11 @@ def _groups(
     order = sorted(range(len(rows)), key=lambda row: shown[row])
     labels = [shown[row] for row in order]
     is_plain = not rows or not rows[0]["has_histograms"]
-    count = sum(row["series"] for row in rows)
-    named = [one for row in rows for one in row["members"]] if count <= _NAMED_MAX else []
+    count = sum(row["series"] for row in rows) if query.aggregation else len(rows)
+    named = []
+    if count <= _NAMED_MAX:
+        members = (row["members"] if query.aggregation else [row["id"]] for row in rows)
+        named = [one for every in members for one in every]
     return _Groups(
         labels,
         np.array([rows[row]["id"] for row in order], np.uint64),
@@ -200,11 +206,12 @@ def _groups(
 
 
 def _labels(query: GridQuery, shown: dict[str, str] | list[str]) -> Labels:
+    if not query.aggregation:
+        assert isinstance(shown, dict)
+        named = {**shown, METRIC_NAME: query.metric} if query.metric else shown
+        return tuple(sorted(named.items()))
     if isinstance(shown, dict):
-        labels = tuple(shown.items())
-        if not query.aggregation:
-            return labels
-        return group_labels(labels, query.grouping, without=query.without)
+        return group_labels(tuple(shown.items()), query.grouping, without=query.without)
     pairs = zip(query.grouping, shown, strict=True)
     return tuple((name, value) for name, value in pairs if value)
 
@@ -231,31 +238,32 @@ def _any_histogram(query: GridQuery, bound: Bound) -> str:
 def _groups_statement(
     query: GridQuery, limit: int, ids: NDArray[np.uint64] | None = None
 ) -> Statement:
-    """Columns id, shown, series (how many), members (if not too many), has_histograms (any)."""
+    """Columns id, shown, has_histograms (any); of groups also series (how many) and members.
+
+    A series alone shows its labels as they are stored: to sort and to name it costs the engine
+    more than us. `members` is empty where they are too many.
+    """
     bound = Bound()
     where = _condition(query, bound)
     if ids is not None:
         where += f" AND series_id IN {bound(ids.tolist(), 'Array(UInt64)')}"
-    numbered = _numbered(query, where, bound)
-    if query.aggregation:
-        numbered = (
-            "SELECT id, any(shown) AS shown, count() AS series, "
-            f"if(count() > {_NAMED_MAX}, [], groupArray({_NAMED_MAX})(series_id)) AS members "
-            f"FROM ({numbered}) GROUP BY id"
+    histograms = f"({_any_histogram(query, bound)}) AS has_histograms"
+    if not query.aggregation:
+        return bound.statement(
+            f"SELECT series_id AS id, {LABELS} AS shown, {histograms} FROM {SERIES} "
+            f"WHERE {where} LIMIT 1 BY series_id LIMIT {bound(limit, 'UInt64')}"
         )
-    else:
-        numbered = f"SELECT id, shown, 1 AS series, [id] AS members FROM ({numbered})"
     return bound.statement(
-        f"SELECT *, ({_any_histogram(query, bound)}) AS has_histograms "
-        f"FROM ({numbered}) LIMIT {bound(limit, 'UInt64')}"
+        "SELECT id, any(shown) AS shown, count() AS series, "
+        f"if(series > {_NAMED_MAX}, [], groupArray({_NAMED_MAX})(series_id)) AS members, "
+        f"{histograms} FROM ({_numbered(query, where, bound)}) "
+        f"GROUP BY id LIMIT {bound(limit, 'UInt64')}"
     )
 
 
 def _numbered(query: GridQuery, where: str, bound: Bound) -> str:
     """Columns series_id, id, shown: of each series its group. Any of its rows will do."""
-    if not query.aggregation:
-        shown, number = SORTED_LABELS, "series_id"
-    elif query.without:
+    if query.without:
         dropped = bound([METRIC_NAME, *query.grouping], "Array(String)")
         shown = f"mapFilter((name, value) -> NOT has({dropped}, name), {SORTED_LABELS})"
         number = "cityHash64(toString(shown))"
@@ -277,7 +285,8 @@ def _parts(
 ) -> list[_Read]:
     """In statements over parts of the identities."""
     span_ms = query.grid.end_ms - query.grid.start_ms + query.range_ms
-    samples = series * (span_ms // _USUAL_INTERVAL_MS)
+    # Days are read whole, since in them a series lies before the next one.
+    samples = series * (max(span_ms, DAY_MS) // _USUAL_INTERVAL_MS)
     streams = _STREAMS if samples > _STREAM_SAMPLES_MIN else 1
     count = -(-series * query.grid.count // _CELLS_MAX)
     for left in reversed(range(_TRIES)):
@@ -338,7 +347,7 @@ def _grids_statement(query: GridQuery, streams: list[_Ids]) -> Statement:
     series = _condition(query, bound)
     is_found = len(query.matchers) == 1 or isinstance(streams[0], list)
     of_series = " UNION ALL ".join(
-        _of_series(query, _within(ids, bound), "" if is_found else series, bound) for ids in streams
+        _of_series(query, ids, "" if is_found else series, bound) for ids in streams
     )
     filled = f"arrayMap(x -> ifNull(x, {_STALE}), {{}})"
     if not query.aggregation:
@@ -363,18 +372,11 @@ def _grids_statement(query: GridQuery, streams: list[_Ids]) -> Statement:
     )
 
 
-def _within(ids: _Ids, bound: Bound) -> str:
-    if isinstance(ids, list):
-        return f" AND series_id IN {bound(ids, 'Array(UInt64)')}"
-    if ids[1] - ids[0] == _IDS - 1:
-        return ""  # costs as much as the rest of the condition
-    return f" AND series_id BETWEEN {bound(ids[0], 'UInt64')} AND {bound(ids[1], 'UInt64')}"
-
-
-def _of_series(query: GridQuery, within: str, series: str, bound: Bound) -> str:
+def _of_series(query: GridQuery, ids: _Ids, series: str, bound: Bound) -> str:
     """Columns id, points (NULL where there is nothing), is_broken.
 
-    `series` is the condition on rows of series, where one is needed.
+    `series` is the condition on rows of series, where one is needed. A range of identities is
+    found by the index: only what is left by then is compared with it.
     """
     grid = query.grid
     start_ms = grid.start_ms - query.range_ms
@@ -384,8 +386,13 @@ def _of_series(query: GridQuery, within: str, series: str, bound: Bound) -> str:
     points = (
         f"timeSeries{_FUNCTIONS[query.function]}ToGrid({parameters})(timestamp, {SAMPLE_VALUE})"
     )
-    metric = f"metric = {bound(query.metric, 'String')}"
+    first = f"metric = {bound(query.metric, 'String')}"
     where = []
+    if isinstance(ids, list):
+        first += f" AND series_id IN {bound(ids, 'Array(UInt64)')}"
+    elif ids[1] - ids[0] < _IDS - 1:
+        edges = (bound(edge, "UInt64") for edge in ids)
+        where.append(f"series_id BETWEEN {' AND '.join(edges)}")
     if series:
         where.append(f"series_id IN (SELECT series_id FROM {SERIES} WHERE {series})")
     if query.function:
@@ -394,7 +401,7 @@ def _of_series(query: GridQuery, within: str, series: str, bound: Bound) -> str:
         points = f"arrayMap(x -> if({_IS_STALE}, NULL, x), {points})"
     return (
         f"SELECT series_id AS id, {points} AS points, {_is_broken(query)} AS is_broken "
-        f"FROM {SAMPLES} PREWHERE {metric}{within} AND {in_time(start_ms, grid.end_ms, bound)} "
+        f"FROM {SAMPLES} PREWHERE {first} AND {in_time(start_ms, grid.end_ms, bound)} "
         f"WHERE {' AND '.join(where) or '1'} GROUP BY series_id SETTINGS max_threads = 1"
     )
 
