@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Final
 
 from bench import (
+    active_series,
     logs,
     lookups,
     machine,
@@ -27,7 +28,7 @@ from bench import (
 )
 
 BENCHMARKS: Final[tuple[ModuleType, ...]] = (
-    startup, spans, remote_write, logs, lookups, promql, visible, memory,
+    startup, spans, remote_write, logs, lookups, promql, active_series, visible, memory,
 )  # fmt: skip
 NAMES: Final = {module.__name__.rpartition(".")[2]: module for module in BENCHMARKS}
 

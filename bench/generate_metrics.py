@@ -54,6 +54,27 @@ def unpacked(count: int, seed: int = 1, start_ms: int = START_MS) -> Iterator[by
         )
 
 
+def churning(active: int, scrapes: int, churn: float, start_ms: int) -> Iterator[bytes]:
+    """Scrapes of `active` series a minute apart, as a sender posts them.
+
+    2,000 metrics, each series an integer counter; every ten scrapes a share of `churn` has ended
+    and as many others have begun.
+    """
+    labels = [_labels(number, number % 2_000, number // 2_000) for number in range(active)]
+    for scrape in range(scrapes):
+        if scrape and scrape % 10 == 0:
+            for place in range(int(active * churn)):
+                number = active + int(scrape / 10 * active * churn) + place
+                labels[number % active] = _labels(number, number % 2_000, number // 2_000)
+        now_ms = start_ms + scrape * 60_000
+        for first in range(0, active, SERIES_A_BODY):
+            some = enumerate(labels[first : first + SERIES_A_BODY], first)
+            body = b"".join(
+                _time_series(one, float(n % 97 * scrape), now_ms + n % 60_000) for n, one in some
+            )
+            yield bytes(cramjam.snappy.compress_raw(body))
+
+
 def probe(number: int, now_ns: int) -> bytes:
     """A body with one sample of the metric `probe`, whose value is `number`."""
     labels = _field(1, _field(1, b"__name__") + _field(2, b"probe"))
@@ -87,7 +108,12 @@ def _time_series(labels: bytes, value: float, timestamp_ms: int) -> bytes:
 def _series(number: int, draw: random.Random) -> tuple[bytes, Value]:
     """One series: its labels as bytes, and a function that gives its next value."""
     metric, member = divmod(number, SERIES_A_METRIC)
-    kind, value = KINDS[metric % len(KINDS)]
+    _, value = KINDS[metric % len(KINDS)]
+    return _labels(number, metric, member), value(random.Random(draw.getrandbits(64)))
+
+
+def _labels(number: int, metric: int, member: int) -> bytes:
+    kind, _ = KINDS[metric % len(KINDS)]
     pod = number % 997
     labels = {
         "__name__": f"shop_{kind}_{metric:03d}",
@@ -104,10 +130,9 @@ def _series(number: int, draw: random.Random) -> tuple[bytes, Value]:
         "zone": f"use1-az{pod % 3}",
     }
     kept = list(labels.items())[: 10 + number % 3]
-    content = b"".join(
+    return b"".join(
         _field(1, _field(1, name.encode()) + _field(2, text.encode())) for name, text in kept
     )
-    return content, value(random.Random(draw.getrandbits(64)))
 
 
 def _decimal_counter(draw: random.Random) -> Value:
