@@ -13,6 +13,7 @@ import pytest
 
 from trilens.errors import Broken
 from trilens.measures import Measures
+from trilens.store import engine_config
 from trilens.store.engine import EngineBusy, EngineError
 from trilens.store.engine_embedded import EmbeddedEngine, EngineState
 
@@ -205,6 +206,19 @@ def test_memory_has_a_limit_and_the_engine_lives(embedded, engine):
     assert engine.rows("SELECT count() FROM trilens.t").rows == [(sum(written),)]
     assert resident_bytes_peak(embedded.state().pid) < MEMORY_BYTES_MAX
     assert embedded.state().restarts == 0
+
+
+def test_one_read_gets_its_share_whatever_it_asks_for(engine):
+    share = engine_config.read_bytes_max(MEMORY_BYTES_MAX)
+    hungry = f"SELECT length(groupArray(number)) AS x FROM numbers({share // 16})"
+    hungry += " SETTINGS max_threads = 1"
+    for asked in (None, 0, 10 * share):
+        settings = {} if asked is None else {"max_memory_usage": str(asked)}
+        with pytest.raises(EngineBusy, match="Query memory limit exceeded"):
+            engine.rows(hungry, settings=settings)
+    engine.command(f"INSERT INTO trilens.t {hungry}")
+    with pytest.raises(EngineBusy, match=r"maximum: 9\.54 MiB"):
+        engine.rows(hungry, settings={"max_memory_usage": "10000000"})
 
 
 def resident_bytes_peak(pid):

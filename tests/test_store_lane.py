@@ -9,6 +9,7 @@ from storing import until
 from trilens.spool import Batch, Frame, Position, Run
 from trilens.store.lane import (
     BODY_BYTES_FIRST,
+    BODY_BYTES_MAX,
     MORE_AFTER_S,
     REST_S_MAX,
     SLOWER,
@@ -158,3 +159,13 @@ def test_a_trickle_that_is_slow_to_plan_rests_for_as_long(lane, clock):
     clock.seconds += 0.6
     load(lane, clock, seconds=7)
     assert lane.early_s() == pytest.approx(REST_S_MAX)
+
+
+@pytest.mark.parametrize("body_bytes_max", [12_000_000, 1_000_000, 1 << 30])
+def test_bodies_grow_to_what_the_engine_has_memory_for(clock, body_bytes_max):
+    lane = Lane(None, Endless(), clock, body_bytes_max)
+    clock.seconds = 1000
+    for _ in range(10):
+        load(lane, clock, seconds=0.1, size_bytes=lane.body_bytes_max)
+        clock.seconds += 1
+    assert lane.body_bytes_max == min(body_bytes_max, BODY_BYTES_MAX["otlp_logs"])

@@ -13,7 +13,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 from storing import MEMORY_BYTES_MAX, Store, gauges, logs, spans, until, writes
 from trilens.envelope import Envelope
-from trilens.store import engine_embedded, schema_sql
+from trilens.store import engine_config, engine_embedded, schema_sql
 from trilens.store import load as load_module
 from trilens.store import loader as loader_module
 from trilens.store.engine import EngineBusy
@@ -354,3 +354,10 @@ def test_a_disk_that_refuses_a_dead_letter_is_waited_for(store, monkeypatch):
     store.until_idle()
     assert len(attempts) == 3
     assert store.letters.totals() == {"otlp_logs": 1}
+
+
+def test_short_memory_means_smaller_loads_and_fewer_at_once():
+    most = loader_module.LOADS_AT_ONCE
+    assert loader_module.loads_at_once(engine_config.body_bytes_max(1664 << 20)) == most
+    assert loader_module.loads_at_once(engine_config.body_bytes_max(740 << 20)) == most - 1
+    assert engine_config.body_bytes_max(740 << 20) < 20_000_000

@@ -46,6 +46,7 @@ from trilens.settings import Settings
 from trilens.spool import Spool
 from trilens.store.dead_letters import DeadLetters
 from trilens.store.engine import EngineBusy
+from trilens.store.engine_config import body_bytes_max
 from trilens.store.engine_embedded import EmbeddedEngine
 from trilens.store.engine_remote import RemoteEngine
 from trilens.store.loader import Loader
@@ -54,9 +55,12 @@ from trilens.store.retention import TABLES, Limit, Retention
 from trilens.tracing import SPANS, TracedRequests, span
 
 # What the server itself may come to hold; the embedded engine gets the rest of memory_bytes_max.
-SERVER_MEMORY_BYTES: Final = 384 << 20
-# Bodies from their first byte to their answer, of the above.
-IN_FLIGHT_BYTES_MAX: Final = 192 << 20
+SERVER_SHARE: Final = 0.28
+SERVER_BYTES_MAX: Final = 384 << 20
+# Of that the program itself and what is on its way into the engine. The rest is for bodies from
+# their first byte to their answer.
+SERVER_BYTES_BESIDE_BODIES: Final = 192 << 20
+IN_FLIGHT_BYTES_MIN: Final = 32 << 20
 STOP_GRACE_S: Final = 5.0
 SCHEMA_PAUSE_S: Final = 1.0
 
@@ -95,6 +99,7 @@ class Server:
             self.measures,
             self._clock,
             logging.getLogger("trilens.loader"),
+            body_bytes_max=body_bytes_max(_engine_bytes(settings)),
         )
         self._retention = Retention(
             self._engine.engine,
@@ -112,7 +117,9 @@ class Server:
             limits=Limits(message_size_bytes_max=int(settings.message_bytes_max)),
             measures=self.measures,
             clock=self._clock,
-            admission=Admission(token=settings.token, in_flight_bytes_max=IN_FLIGHT_BYTES_MAX),
+            admission=Admission(
+                token=settings.token, in_flight_bytes_max=_in_flight_bytes_max(settings)
+            ),
         )
         self._http = HttpListener(self._app(), host=settings.http.host, port=settings.http.port)
         self._others = self._other_listeners()
@@ -295,8 +302,20 @@ def _engine(settings: Settings, measures: Measures) -> EmbeddedEngine | RemoteEn
             return RemoteEngine(settings.engine)
         except ValueError as error:
             raise Broken(f"engine: {error}") from None
-    memory_bytes_max = int(settings.memory_bytes_max) - SERVER_MEMORY_BYTES
-    return EmbeddedEngine(settings.data_dir / "engine", memory_bytes_max, measures=measures)
+    directory = settings.data_dir / "engine"
+    return EmbeddedEngine(directory, _engine_bytes(settings), measures=measures)
+
+
+def _server_bytes(settings: Settings) -> int:
+    return min(int(settings.memory_bytes_max * SERVER_SHARE), SERVER_BYTES_MAX)
+
+
+def _engine_bytes(settings: Settings) -> int:
+    return int(settings.memory_bytes_max) - _server_bytes(settings)
+
+
+def _in_flight_bytes_max(settings: Settings) -> int:
+    return max(_server_bytes(settings) - SERVER_BYTES_BESIDE_BODIES, IN_FLIGHT_BYTES_MIN)
 
 
 def _admin(settings: Settings) -> AdminSettings:

@@ -19,8 +19,19 @@ MEBIBYTE = 1 << 20
 UNTRACKED_BYTES = 240 * MEBIBYTE
 # With less an engine cannot merge what it has loaded: a budget under 496 MiB is not kept.
 TRACKED_BYTES_MIN = 256 * MEBIBYTE
-# Of what is tracked, for one statement: a query may fail, loads beside it should not.
+# Of what is tracked, for one statement, and for one that only reads, whatever it asks for: a query
+# may fail, loads beside it should not.
 STATEMENT_SHARE = 0.7
+READ_SHARE = 0.3
+# One statement of a user at once for so much of what is tracked.
+TRACKED_BYTES_A_GUEST = 200 * MEBIBYTE
+# Of what is tracked, for the bytes of one load: spans need 6 times as much, there are two or three
+# loads, and merges and queries beside them.
+BODY_SHARE = 1 / 28
+# Of what is tracked: beyond it no further merge is begun. The engine's own is half of the machine.
+MERGES_SHARE = 0.25
+# What the text index of one merge may hold before it writes; the engine's own is 1 GiB.
+TEXT_INDEX_SHARE = 1 / 8
 MEMORY_WORKER_PERIOD_MS = 50
 # Freed pages kept for the next load, of what is tracked. With the engine's own 0.2 a load of spans
 # spent a third of its CPU time in the kernel on pages that it had just given back: 2.6 us a span,
@@ -29,7 +40,7 @@ DIRTY_SHARE_MAX = 0.5
 # They count as used, so near the limit they go all the same: a load that takes this much between
 # two looks of the memory worker would be refused (241) for pages that nobody uses.
 HEADROOM_BYTES = 256 * MEBIBYTE
-HEADROOM_SHARE_MIN, HEADROOM_SHARE_MAX = 0.1, 0.4
+HEADROOM_SHARE_MIN, HEADROOM_SHARE_MAX = 0.1, 0.3
 
 _USERS = """<clickhouse>
   <profiles><default>
@@ -49,13 +60,33 @@ _USERS = """<clickhouse>
 """
 
 
+def tracked_bytes(memory_bytes_max: int) -> int:
+    """What the engine may count as its own, of the resident memory that it may have."""
+    return max(memory_bytes_max - UNTRACKED_BYTES, TRACKED_BYTES_MIN)
+
+
+def read_bytes_max(memory_bytes_max: int) -> int:
+    """Memory of one statement that only reads."""
+    return int(tracked_bytes(memory_bytes_max) * READ_SHARE)
+
+
+def guests_max(memory_bytes_max: int) -> int:
+    """Statements of users that may run at once."""
+    return max(1, tracked_bytes(memory_bytes_max) // TRACKED_BYTES_A_GUEST)
+
+
+def body_bytes_max(memory_bytes_max: int) -> int:
+    """Bytes of one load that leave room for what runs beside it."""
+    return int(tracked_bytes(memory_bytes_max) * BODY_SHARE)
+
+
 def server_settings(memory_bytes_max: int) -> dict[str, int | float]:
     """Keys of config.xml for one memory budget in bytes.
 
     Caches get a fixed small share: ClickHouse's own defaults (5 GiB each) are for a machine of
     its own.
     """
-    tracked = max(memory_bytes_max - UNTRACKED_BYTES, TRACKED_BYTES_MIN)
+    tracked = tracked_bytes(memory_bytes_max)
     cache = min(64 * MEBIBYTE, tracked // 16)
     headroom = min(max(HEADROOM_BYTES / tracked, HEADROOM_SHARE_MIN), HEADROOM_SHARE_MAX)
     return {
@@ -67,6 +98,7 @@ def server_settings(memory_bytes_max: int) -> dict[str, int | float]:
         "index_uncompressed_cache_size": 0,
         "query_condition_cache_size": cache // 4,
         "compiled_expression_cache_size": cache // 4,
+        "merges_mutations_memory_usage_soft_limit": int(tracked * MERGES_SHARE),
         "background_pool_size": min(max(os.cpu_count() or 2, 2), 8),
         "background_schedule_pool_size": 4,
         "background_common_pool_size": 2,
@@ -82,7 +114,9 @@ def server_settings(memory_bytes_max: int) -> dict[str, int | float]:
 def write(directory: Path, settings: dict[str, int | float]) -> Path:
     """Write config.xml and users.xml into `directory`; returns the path of the first."""
     users, config = directory / "users.xml", directory / "config.xml"
-    statement_bytes_max = int(settings["max_server_memory_usage"] * STATEMENT_SHARE)
+    tracked = settings["max_server_memory_usage"]
+    statement_bytes_max = int(tracked * STATEMENT_SHARE)
+    text_index_bytes_max = int(tracked * TEXT_INDEX_SHARE)
     users.write_text(_USERS.format(statement_bytes_max=statement_bytes_max))
     lines = [f"  <{key}>{value}</{key}>" for key, value in settings.items()]
     config.write_text(
@@ -91,6 +125,8 @@ def write(directory: Path, settings: dict[str, int | float]) -> Path:
         + "\n  <merge_tree>\n"
         + "    <fsync_after_insert>1</fsync_after_insert>\n"
         + "    <fsync_part_directory>1</fsync_part_directory>\n"
+        + f"    <text_index_max_memory_usage_before_flush>{text_index_bytes_max}"
+        + "</text_index_max_memory_usage_before_flush>\n"
         + "  </merge_tree>\n"
         + f"  <users_config>{escape(str(users))}</users_config>\n</clickhouse>\n"
     )

@@ -184,7 +184,13 @@ def main() -> None:
     except RuntimeError as error:
         _give_up(EXIT_NO_START, str(error))
     listener = bound(options.socket.resolve())
-    uvloop.run(serve(Front(runner, options.body_bytes_max), listener))
+    front = Front(
+        runner,
+        body_bytes_max=options.body_bytes_max,
+        read_bytes_max=engine_config.read_bytes_max(options.memory_bytes_max),
+        guests_max=engine_config.guests_max(options.memory_bytes_max),
+    )
+    uvloop.run(serve(front, listener))
     signal.setitimer(signal.ITIMER_REAL, CLOSE_S_MAX)  # a close that hangs ends by SIGALRM
     runner.connections.close_idle()
     anchor.close()

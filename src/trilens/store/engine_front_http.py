@@ -187,6 +187,7 @@ class Connection(asyncio.Protocol):
             raise Failed(62, "Code: 62. DB::Exception: Syntax error: empty query. (SYNTAX_ERROR)")
         self._front.begin(job)
         self._job = job
+        self._front.bound(job)
         lane = self._front.lane_of(job)
         async with lane:
             if job.is_dropped:

@@ -23,6 +23,8 @@ _T = TypeVar("_T")
 HEARTBEAT_SQL = "SELECT 1"
 # Lanes: how many statements run at once, so that none of these can starve another.
 LANE_SLOTS = {"load": 3, "query": 6, "guest": 4, "control": 2, "heartbeat": 1}
+MEMORY = "max_memory_usage"
+READ_HEADS = frozenset({"SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS"})
 LANE_WAITING_MAX = 64
 
 
@@ -57,13 +59,17 @@ class Lane:
 
 
 class Front:
-    """What all connections share: the runner, the lanes, the budget of body bytes."""
+    """What all connections share: the runner, the lanes, the budgets of bodies and of reads."""
 
-    def __init__(self, runner: Runner, body_bytes_max: int) -> None:
+    def __init__(
+        self, runner: Runner, *, body_bytes_max: int, read_bytes_max: int, guests_max: int
+    ) -> None:
         self.runner = runner
         self.body_bytes_max = body_bytes_max
         self.body_bytes_held = 0
-        self.lanes = {name: Lane(name, slots) for name, slots in LANE_SLOTS.items()}
+        slots = LANE_SLOTS | {"guest": min(LANE_SLOTS["guest"], guests_max)}
+        self.lanes = {name: Lane(name, most) for name, most in slots.items()}
+        self._read_bytes_max = read_bytes_max
         self._running: dict[str, Job] = {}
         self._kills: set[asyncio.Task[None]] = set()
 
@@ -79,8 +85,16 @@ class Front:
             return self.lanes["guest"]
         if head in ("KILL", "SYSTEM") or (head != "INSERT" and job.statement.reads_system):
             return self.lanes["control"]
-        is_read = head in ("SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS")
-        return self.lanes["query" if is_read else "load"]
+        return self.lanes["query" if head in READ_HEADS else "load"]
+
+    def bound(self, job: Job) -> None:
+        """Let what only reads have no more memory than leaves loads their own."""
+        if job.statement.head in READ_HEADS:
+            others = {name: value for name, value in job.settings if name != MEMORY}
+            asked = next((value for name, value in job.settings if name == MEMORY), "0")
+            most = self._read_bytes_max
+            allowed = min(int(asked), most) if asked.isdecimal() and int(asked) else most
+            job.settings = tuple(sorted((others | {MEMORY: str(allowed)}).items()))
 
     def begin(self, job: Job) -> None:
         """Raises Failed when a query with this id is there already."""

@@ -77,15 +77,18 @@ class Piece:
 class Lane:
     """The state of one stream, for the threads that load it. Thread-safe."""
 
-    def __init__(self, engine: Engine, stream: Stream, clock: Clock) -> None:
+    def __init__(
+        self, engine: Engine, stream: Stream, clock: Clock, body_bytes_max: int = 1 << 30
+    ) -> None:
+        """`body_bytes_max` is for an engine that has less memory than BODY_BYTES_MAX needs."""
         self.stream = stream
         self.format = stream.format
         self.load = Load(engine, stream.format)
         self.is_recovered = threading.Event()
         self.position = stream.resume_at()
         self._clock = clock
-        self._body_bytes_top = BODY_BYTES_MAX[stream.format]
-        self._body_bytes_max = BODY_BYTES_FIRST
+        self._body_bytes_top = min(BODY_BYTES_MAX[stream.format], body_bytes_max)
+        self._body_bytes_max = min(BODY_BYTES_FIRST, self._body_bytes_top)
         self._growth = GROWTH_FIRST
         self._begun_ns = 0
         self._pause_s = VISIBLE_S

@@ -42,7 +42,7 @@ from trilens.spool import Frame, Position, Spool
 from trilens.store.dead_letters import DeadLetters
 from trilens.store.decoding import REFUSED_BY_THROW_IF, body_of
 from trilens.store.engine import Engine, EngineBusy, EngineError, Undecodable
-from trilens.store.lane import Lane, Piece, Turns
+from trilens.store.lane import BODY_BYTES_MAX, Lane, Piece, Turns
 from trilens.tracing import span
 
 LOADS_AT_ONCE: Final = 3
@@ -89,20 +89,24 @@ class Loader:
         measures: Measures,
         clock: Clock,
         log: logging.Logger,
+        body_bytes_max: int = 1 << 30,
     ) -> None:
+        """No load has more than `body_bytes_max`, as long as its messages are smaller."""
         self._engine = engine
         self._spool = spool
         self._dead_letters = dead_letters
         self._measures = measures
         self._clock = clock
         self._log = log
-        self._turns = Turns(LOADS_AT_ONCE, clock)
+        self._body_bytes_max = body_bytes_max
+        self._turns = Turns(loads_at_once(body_bytes_max), clock)
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         for wire_format in WIRE_FORMATS:
-            lane = Lane(self._engine, self._spool.stream(wire_format), self._clock)
+            stream = self._spool.stream(wire_format)
+            lane = Lane(self._engine, stream, self._clock, self._body_bytes_max)
             for place in range(LANE_THREADS):
                 name = f"load-{wire_format}-{place}"
                 target = self._run_first if place == 0 else self._run
@@ -302,6 +306,11 @@ class Loader:
                 if self._stopping.wait(pause_s):
                     raise _Stopped from error
                 pause_s = min(pause_s * 2, PAUSE_S_MAX)
+
+
+def loads_at_once(body_bytes_max: int) -> int:
+    """One less where memory is short: few large bodies leave less to merge than many small ones."""
+    return LOADS_AT_ONCE - (body_bytes_max < max(BODY_BYTES_MAX.values()))
 
 
 def code_of(error: Exception) -> int:
