@@ -314,6 +314,31 @@ def test_limits(limits, error_type, text):
     assert caught.value.error_type == error_type
 
 
+def histogram(count):
+    return Histogram(0, count, 1.0, 0.0, 0.0, buckets_from(0, [1.0, count - 1.0]))
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["rate(m[3m])", "sum_over_time(m[3m])", "irate(m[3m])", "rate(m[3m] anchored)", "m smoothed",
+     "histogram_quantile(0.5, m)", "sum(m)"],
+)  # fmt: skip
+def test_a_node_that_takes_long_can_be_stopped(query):
+    """Of twenty series and steps each: by the seventh look at it nobody waits any more."""
+    looks = []
+
+    def is_canceled():
+        looks.append(None)
+        return len(looks) > 6
+
+    rows = [histogram(2.0 + 3 * n) if n % 4 else histogram(2.0 + n) for n in range(20)]
+    series = {f'm{{n="{n}"}}': rows for n in range(20)}
+    limits = Limits(is_canceled=is_canceled)
+    with pytest.raises(PromqlError, match="canceled"):
+        ask(query, series, Grid(0, MINUTE_MS, 20), limits)
+    assert len(looks) == 7
+
+
 # --- properties
 
 floats = st.one_of(st.floats(width=32), st.sampled_from([NAN, INF, -INF, 0.0, -0.0]))

@@ -181,6 +181,7 @@ def _of_native(
     if given.vector.histograms is None:
         return values
     for row, step in np.argwhere(given.is_native).tolist():
+        site.check()
         values[row, step], remark = compute(given.vector.histograms[row, step], step)
         if remark is not None:
             metric = label_value(given.vector.labels[row], METRIC_NAME)

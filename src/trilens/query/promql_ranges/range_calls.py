@@ -6,7 +6,7 @@ each; `over_blocks` puts these together to a Vector.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -17,6 +17,7 @@ from trilens.query.promql.ast import Span
 from trilens.query.promql_ranges.windows import Samples, blocks
 from trilens.query.promql_values import annotations as texts
 from trilens.query.promql_values.annotations import Annotations
+from trilens.query.promql_values.context import unbounded
 from trilens.query.promql_values.labels import label_value
 from trilens.query.promql_values.values import (
     METRIC_NAME,
@@ -36,7 +37,8 @@ class RangeCall:
     """One call of a range function, at all steps.
 
     `scalars` are the other arguments in their order, each [step]. `span` is that of the first
-    argument, where notes point to. `absent_labels` are those that absent_over_time gives.
+    argument, where notes point to. `absent_labels` are those that absent_over_time gives. `check`
+    raises when the query's time is over.
     """
 
     name: str
@@ -46,6 +48,13 @@ class RangeCall:
     notes: Annotations
     span: Span
     absent_labels: Labels = ()
+    check: Callable[[], None] = unbounded
+
+    def cells(self, wanted: Flags) -> Iterator[tuple[int, int]]:
+        """Row and step of each that is set, with a check before each."""
+        for row, step in np.argwhere(wanted).tolist():
+            self.check()
+            yield row, step
 
 
 @dataclass(slots=True)
@@ -65,6 +74,7 @@ def over_blocks(
     outcomes: list[Outcome] = []
     kept: list[Flags] = []
     for part, samples in blocks(call.window):
+        call.check()
         outcome = compute(samples)
         keep: Flags = np.asarray(outcome.is_there.any(axis=1))
         labels += [call.window.series[part.start + row].labels for row in np.flatnonzero(keep)]

@@ -6,7 +6,7 @@ interpolates its values at both ends. So nothing is extrapolated. Start timestam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +41,7 @@ from trilens.query.promql_ranges.range_rates import ends, lost_to_resets, nothin
 from trilens.query.promql_ranges.windows import Samples, make_window, samples_of
 from trilens.query.promql_values import annotations as texts
 from trilens.query.promql_values.annotations import Annotations
+from trilens.query.promql_values.context import unbounded
 from trilens.query.promql_values.values import Flags, Floats, Grid, RawSeries, Times, Vector, Window
 
 
@@ -151,7 +152,7 @@ def extended_histogram_rises(
         return outcome
     course = Course.of(samples)
     edges = borders(call.window, samples)
-    for row, step in np.argwhere(edges.is_there):
+    for row, step in call.cells(edges.is_there):
         notes = MetricNotes.about(call.notes, call.span, samples.series[row].labels)
         way = _Way(
             course=course,
@@ -261,7 +262,13 @@ def interpolated_histogram(
 
 
 def smoothed_vector(
-    series: Sequence[RawSeries], at_ms: Times, lookback_ms: int, notes: Annotations, span: Span
+    series: Sequence[RawSeries],
+    at_ms: Times,
+    lookback_ms: int,
+    notes: Annotations,
+    span: Span,
+    *,
+    check: Callable[[], None] = unbounded,
 ) -> Vector:
     """What `metric smoothed` is worth: interpolated between the samples around each moment.
 
@@ -269,7 +276,7 @@ def smoothed_vector(
     (at_ms - lookback_ms, at_ms + lookback_ms]. After the last sample its value goes on.
     """
     window = make_window(series, at_ms, 0, extension="smoothed", lookback_ms=lookback_ms)
-    call = RangeCall("", window, [], Grid(0, 1, len(at_ms)), notes, span)
+    call = RangeCall("", window, [], Grid(0, 1, len(at_ms)), notes, span, check=check)
 
     def compute(samples: Samples) -> Outcome:
         floats = samples.only_floats()
@@ -308,7 +315,7 @@ def _smoothed_histograms(call: RangeCall, samples: Samples) -> Outcome:
     assert samples.histograms is not None
     at_ms = call.window.at_ms
     after, is_exact, has_before = _around(at_ms, samples)
-    for row, step in np.argwhere(is_exact | has_before):
+    for row, step in call.cells(is_exact | has_before):
         place = int(after[row, step])
         if is_exact[row, step]:
             put_histogram(outcome, row, step, samples.histograms[place])

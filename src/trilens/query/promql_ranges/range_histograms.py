@@ -100,7 +100,7 @@ def _combinations(
 ) -> Outcome:
     assert samples.histograms is not None
     outcome = no_histograms(samples)
-    for row, step in np.argwhere(samples.counts > 0):
+    for row, step in call.cells(samples.counts > 0):
         notes = MetricNotes.about(call.notes, call.span, samples.series[row].labels)
         window = samples.histograms[samples.first[row, step] : samples.end[row, step]]
         combined = combine(list(window))
@@ -118,7 +118,7 @@ def histogram_steps(call: RangeCall, samples: Samples, *, per_second: bool) -> O
         return outcome
     course = Course.of(samples)
     before, newest, is_there = last_two(samples)
-    for row, step in np.argwhere(is_there):
+    for row, step in call.cells(is_there):
         notes = MetricNotes.about(call.notes, call.span, samples.series[row].labels)
         left, right = int(before[row, step]), int(newest[row, step])
         result = _step(course, left, right, notes, is_counter=per_second)
@@ -149,13 +149,13 @@ def histogram_rises(
     if not samples.counts.any():
         return outcome
     course = Course.of(samples)
-    for row, step in np.argwhere(samples.counts > 1):
+    for row, step in call.cells(samples.counts > 1):
         notes = MetricNotes.about(call.notes, call.span, samples.series[row].labels)
         first, end = int(samples.first[row, step]), int(samples.end[row, step])
         put_histogram(outcome, row, step, _rise(course, first, end, notes, is_counter=is_counter))
     way = _way(call, samples, outcome, is_counter=is_counter)
     assert outcome.histograms is not None
-    for row, step in np.argwhere(way.is_there):
+    for row, step in call.cells(way.is_there):
         rise = outcome.histograms[row, step]
         if way.from_zero[row, step]:
             notes = MetricNotes.about(call.notes, call.span, samples.series[row].labels)

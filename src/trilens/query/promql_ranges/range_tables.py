@@ -170,6 +170,7 @@ def with_tables(of_table: OfTable, of_histograms: OfHistograms) -> OfHistograms:
         outcome = of_histograms(call, rest)
         assert outcome.histograms is not None
         for row, one in tabled:
+            call.check()
             with np.errstate(all="ignore"):
                 result = of_table(one)
             steps = np.flatnonzero(result.is_there)
@@ -183,6 +184,7 @@ def with_tables(of_table: OfTable, of_histograms: OfHistograms) -> OfHistograms:
 
 def _tabled(call: RangeCall, samples: Samples) -> Iterator[tuple[int, Tabled]]:
     for row in np.flatnonzero((samples.counts > 0).sum(axis=1) >= _WINDOWS_MIN).tolist():
+        call.check()
         alone = samples.alone(row)
         assert alone.histograms is not None
         table = Table.of(alone.histograms)

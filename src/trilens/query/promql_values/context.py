@@ -42,6 +42,10 @@ def _never() -> bool:
     return False
 
 
+def unbounded() -> None:
+    """A check that never raises."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a query may cost, and what it takes for granted."""
@@ -56,7 +60,10 @@ class Limits:
 
 @dataclass(slots=True)
 class Budget:
-    """Watches the limits while a query runs; asked between nodes of the tree."""
+    """Watches the limits while a query runs.
+
+    Asked between nodes of the tree, and where one goes from window to window in Python.
+    """
 
     limits: Limits
     deadline_s: float = field(init=False)
@@ -104,7 +111,7 @@ class Site:
 
     `grid` are the moments it answers for; `query` are those of the whole query, which differ
     inside of a subquery. `instant(selector, grid)` looks a selector up at the moments of a grid and
-    says also when each sample was taken.
+    says also when each sample was taken. `check` raises when the query's time is over.
     """
 
     node: Call
@@ -112,6 +119,7 @@ class Site:
     query: Grid
     notes: Annotations
     instant: Callable[[Selector, Grid], Sampled]
+    check: Callable[[], None] = unbounded
 
 
 @dataclass(slots=True)

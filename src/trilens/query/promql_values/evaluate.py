@@ -211,7 +211,9 @@ class _Evaluation:
         if node.extension != "smoothed":
             return newest_samples(self._select(node, at_ms, lookback_ms), at_ms, lookback_ms)
         series = self._select(node, at_ms, lookback_ms, lookback_ms)
-        vector = smoothed_vector(series, at_ms, lookback_ms, self.notes, node.span)
+        vector = smoothed_vector(
+            series, at_ms, lookback_ms, self.notes, node.span, check=self.budget.check
+        )
         return Sampled(vector, np.broadcast_to(at_ms, vector.values.shape))
 
     def _select(
@@ -271,7 +273,7 @@ class _Evaluation:
         self.knows_resets = knew_resets
         if node.function in RANGE_FUNCTIONS:
             return self._range_call(node, args, grid)
-        site = Site(node, grid, self.query, self.notes, self.sampled)
+        site = Site(node, grid, self.query, self.notes, self.sampled, self.budget.check)
         return _FUNCTIONS[node.function](site, args)
 
     def _range_call(self, node: Call, args: list[Value], grid: Grid) -> Value:
@@ -286,6 +288,7 @@ class _Evaluation:
             notes=self.notes,
             span=node.args[place].span,
             absent_labels=absent_labels(node.args[place]),
+            check=self.budget.check,
         )
         with np.errstate(all="ignore"):
             return RANGE_FUNCTIONS[node.function](call)
