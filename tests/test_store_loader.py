@@ -10,6 +10,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
 )
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from storing import MEMORY_BYTES_MAX, Store, gauges, logs, spans, until, writes
 from trilens.envelope import Envelope
@@ -361,3 +362,22 @@ def test_short_memory_means_smaller_loads_and_fewer_at_once():
     assert loader_module.loads_at_once(engine_config.body_bytes_max(1664 << 20)) == most
     assert loader_module.loads_at_once(engine_config.body_bytes_max(740 << 20)) == most - 1
     assert engine_config.body_bytes_max(740 << 20) < 20_000_000
+
+
+def test_the_largest_message_that_is_taken_can_be_loaded(tmp_path):
+    size_bytes = engine_config.message_bytes_max(1)  # for an engine with the least there is
+    request = ExportTraceServiceRequest.FromString(spans(*(f"name {n}" for n in range(1000))))
+    for span in request.resource_spans[0].scope_spans[0].spans:
+        for key in range(10):
+            span.attributes.add(key=f"some.key.{key}").value.string_value = span.name
+    part = request.SerializeToString()
+    parts = size_bytes // len(part)
+    small = EmbeddedEngine(tmp_path / "small", 1)
+    small.start()
+    store = Store(tmp_path, small).start()
+    store.put("otlp_traces", part * parts)
+    store.until_idle()
+    assert store.counts() == {"span_rows": parts * 1000}
+    assert not store.letters.newest(1)
+    store.stop()
+    small.stop()

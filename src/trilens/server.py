@@ -46,7 +46,7 @@ from trilens.settings import Settings
 from trilens.spool import Spool
 from trilens.store.dead_letters import DeadLetters
 from trilens.store.engine import EngineBusy
-from trilens.store.engine_config import body_bytes_max
+from trilens.store.engine_config import body_bytes_max, message_bytes_max
 from trilens.store.engine_embedded import EmbeddedEngine
 from trilens.store.engine_remote import RemoteEngine
 from trilens.store.loader import Loader
@@ -114,7 +114,7 @@ class Server:
         self._intake = Intake(
             self._spool.append,
             receivers=receivers(KnownSeries(lost=self._lost_writes)),
-            limits=Limits(message_size_bytes_max=int(settings.message_bytes_max)),
+            limits=Limits(message_size_bytes_max=_message_bytes_max(settings)),
             measures=self.measures,
             clock=self._clock,
             admission=Admission(
@@ -312,6 +312,13 @@ def _server_bytes(settings: Settings) -> int:
 
 def _engine_bytes(settings: Settings) -> int:
     return int(settings.memory_bytes_max) - _server_bytes(settings)
+
+
+def _message_bytes_max(settings: Settings) -> int:
+    """What would never be loaded must not be acknowledged."""
+    if settings.engine != "embedded":
+        return int(settings.message_bytes_max)
+    return min(int(settings.message_bytes_max), message_bytes_max(_engine_bytes(settings)))
 
 
 def _in_flight_bytes_max(settings: Settings) -> int:

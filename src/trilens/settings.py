@@ -112,7 +112,9 @@ class Settings(BaseModel):
     )
     memory_bytes_max: Size = Field(
         ByteSize(_memory_default()),
-        description="Resident memory of all processes together.",
+        description="Resident memory of all processes together. What is loaded at once, what one "
+        "query may take (30 % of the engine's) and, under 2 GiB, the largest message follow from "
+        "it. A container needs 128 MB more, for bodies handed to the engine, and page cache.",
     )
     message_bytes_max: Size = Field(
         ByteSize(64 << 20), description="The largest request body, after decompression."

@@ -28,6 +28,10 @@ TRACKED_BYTES_A_GUEST = 200 * MEBIBYTE
 # Of what is tracked, for the bytes of one load: spans need 6 times as much, there are two or three
 # loads, and merges and queries beside them.
 BODY_SHARE = 1 / 28
+# A message alone cannot be decoded in pieces: spans need 13 times its bytes, more where attributes
+# are short. And something else is always there.
+MESSAGE_SHARE = 1 / 19
+BESIDE_A_MESSAGE_BYTES = 128 * MEBIBYTE
 # Of what is tracked: beyond it no further merge is begun. The engine's own is half of the machine.
 MERGES_SHARE = 0.25
 # What the text index of one merge may hold before it writes; the engine's own is 1 GiB.
@@ -78,6 +82,11 @@ def guests_max(memory_bytes_max: int) -> int:
 def body_bytes_max(memory_bytes_max: int) -> int:
     """Bytes of one load that leave room for what runs beside it."""
     return int(tracked_bytes(memory_bytes_max) * BODY_SHARE)
+
+
+def message_bytes_max(memory_bytes_max: int) -> int:
+    """Bytes of one message that can be loaded, if need be alone."""
+    return int((tracked_bytes(memory_bytes_max) - BESIDE_A_MESSAGE_BYTES) * MESSAGE_SHARE)
 
 
 def server_settings(memory_bytes_max: int) -> dict[str, int | float]:
