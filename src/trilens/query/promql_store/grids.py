@@ -39,6 +39,7 @@ from trilens.query.promql_store.series import (
     SORTED_LABELS,
     in_time,
     label_value,
+    moment,
     series_condition,
 )
 from trilens.query.promql_values.labels import group_labels
@@ -400,25 +401,31 @@ def _of_series(query: GridQuery, ids: _Ids, series: str, bound: Bound) -> str:
     else:
         points = f"arrayMap(x -> if({_IS_STALE}, NULL, x), {points})"
     return (
-        f"SELECT series_id AS id, {points} AS points, {_is_broken(query)} AS is_broken "
+        f"SELECT series_id AS id, {points} AS points, {_is_broken(query, bound)} AS is_broken "
         f"FROM {SAMPLES} PREWHERE {first} AND {in_time(start_ms, grid.end_ms, bound)} "
         f"WHERE {' AND '.join(where) or '1'} GROUP BY series_id SETTINGS max_threads = 1"
     )
 
 
-def _is_broken(query: GridQuery) -> str:
-    """Of a series: the engine makes something else of such samples than we do."""
+def _is_broken(query: GridQuery, bound: Bound) -> str:
+    """Of a series: the engine makes something else of such samples than we do.
+
+    Short, because to plan a statement takes longer than to read a few series.
+    """
     signs = []
     if _needs_finite(query):
+        # Without a function stale marks are still among them.
+        is_mark = "" if query.function else f" AND {IS_NOT_STALE_MARK}"
         signs.append(
-            f"max(exponent = 127 AND {IS_NOT_STALE_MARK} "
-            "AND NOT isFinite(reinterpretAsFloat64(mantissa)))"
+            f"max(exponent = 127{is_mark} AND NOT isFinite(reinterpretAsFloat64(mantissa)))"
         )
     if query.function in OF_COUNTERS:
         start_ms = query.grid.start_ms - query.range_ms
-        latest = "toUnixTimestamp64Milli(max(start_timestamp))"
-        earliest = "toUnixTimestamp64Milli(min(start_timestamp))"
-        signs.append(f"{latest} != 0 AND ({latest} != {earliest} OR {latest} > {start_ms})")
+        latest, earliest = "max(start_timestamp)", "min(start_timestamp)"
+        is_told = f"{latest} != {earliest} OR {latest} > {moment(start_ms, bound)}"
+        if start_ms < 0:  # or else one that is unknown is not later
+            is_told = f"{latest} != {moment(0, bound)} AND ({is_told})"
+        signs.append(is_told)
     if query.function in _SUMMING:
         # Bits of a double have the sign where integers have it.
         signs.append("min(mantissa) < 0 AND max(mantissa) > 0")
