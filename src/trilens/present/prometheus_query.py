@@ -103,7 +103,7 @@ def query_range(question: Question) -> Answer:
             f'invalid expression type "{_TYPE_NAMES[kind]}" for range query, '
             "must be Scalar or instant Vector",
         )
-    grid = Grid(start_ms, step_ms, (end_ms - start_ms) // step_ms + 1)
+    grid = Grid(start_ms, step_ms, (end_ms - start_ms) // step_ms + 1, end_ms)
     run = _Run(question, expr)
     result, is_cut = encoded.range_result(run.value(grid), grid, limit)
     return run.answer("matrix", result, is_cut=is_cut)

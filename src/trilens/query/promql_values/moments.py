@@ -51,7 +51,7 @@ def _seconds(length: DurationExpr | Number, query: Grid) -> float:
     if length.op == "step":
         return query.step_ms / 1000
     if length.op == "range":
-        return (query.end_ms - query.start_ms) / 1000
+        return (query.question_end_ms - query.start_ms) / 1000
     values = [_seconds(operand, query) for operand in length.operands]
     if len(values) == 1:
         return -values[0] if length.op == "neg" else values[0]
@@ -84,7 +84,7 @@ def shift_of(node: Selector | Subquery, query: Grid) -> Shift:
 def _anchor_ms(at: int | AtAnchor | None, query: Grid) -> int | None:
     if at == "start":
         return query.start_ms
-    return query.end_ms if at == "end" else at
+    return query.question_end_ms if at == "end" else at
 
 
 def subquery_grid(first_ms: int, last_ms: int, range_ms: int, step_ms: int) -> Grid:

@@ -32,15 +32,24 @@ METRIC_NAME = "__name__"
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """`count` moments from `start_ms` on, `step_ms` apart."""
+    """`count` moments from `start_ms` on, `step_ms` apart.
+
+    `asked_end_ms` is where the question ends when that is behind the last moment.
+    """
 
     start_ms: int
     step_ms: int
     count: int
+    asked_end_ms: int | None = None
 
     @property
     def end_ms(self) -> int:
         return self.start_ms + (self.count - 1) * self.step_ms
+
+    @property
+    def question_end_ms(self) -> int:
+        """What end() is."""
+        return self.end_ms if self.asked_end_ms is None else self.asked_end_ms
 
     def times_ms(self) -> Times:
         return self.start_ms + np.arange(self.count, dtype=np.int64) * self.step_ms
