@@ -1,8 +1,9 @@
 """Random PromQL that can be carried out by Prometheus 2 and 3, and samples to ask about.
 
 Samples lie at odd milliseconds, and steps, ranges and offsets are whole seconds: whether a range
-has its left end in it (2) or not (3) makes no difference, but to subqueries. Those, and
-predict_linear of a fixed window, are left out where the other side is a Prometheus 2.
+has its left end in it (2) or not (3) makes no difference, but to subqueries. Those, predict_linear
+of a fixed window and rates of what falls to zero again and again are left out where the other side
+is a Prometheus 2.
 """
 
 from __future__ import annotations
@@ -105,6 +106,8 @@ class Queries:
         pick = self._draw.choice
         function, duration = pick(RANGE_FUNCTIONS), pick(DURATIONS)
         selector = self._selector(0)
+        if self._is_for_2 and selector.startswith("temp") and function in ("rate", "increase"):
+            function = "delta"
         name, space, when = selector.partition(" ")
         over = f"{name}[{duration}]{space}{when}"
         if not self._is_for_2 and depth > 1 and self._draw.random() < 0.15:

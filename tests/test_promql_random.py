@@ -38,19 +38,25 @@ def both(tmp_path_factory, start_s):
         "--enable-feature=promql-at-modifier,promql-negative-offset", "--log.level=error",
     ]  # fmt: skip
     with Trilens(directory / "data") as trilens, subprocess.Popen(command) as prometheus:
-        bases = trilens.url, f"http://127.0.0.1:{port}"
-        ours, theirs = (httpx.Client(base_url=base, trust_env=False, timeout=60) for base in bases)
-        until(lambda: _is_ready(theirs))
-        sent = [cramjam.snappy.compress_raw(one) for one in scrapes(1, start_s * 1000)]
-        for body in sent:
-            for client in (ours, theirs):
-                client.post(
-                    "/api/v1/write", content=bytes(body), headers=HEADERS
-                ).raise_for_status()
-        until(lambda: _ended(ours, start_s) == _ended(theirs, start_s) != {})
-        with ours, theirs:
-            yield ours, theirs
-        prometheus.terminate()
+        try:
+            bases = trilens.url, f"http://127.0.0.1:{port}"
+            ours, theirs = (
+                httpx.Client(base_url=base, trust_env=False, timeout=60) for base in bases
+            )
+            with ours, theirs:
+                until(lambda: _is_ready(theirs))
+                for client in (ours, theirs):
+                    _send(client, start_s)
+                until(lambda: _ended(ours, start_s) == _ended(theirs, start_s) != {})
+                yield ours, theirs
+        finally:
+            prometheus.terminate()
+
+
+def _send(client: httpx.Client, start_s: int) -> None:
+    for message in scrapes(1, start_s * 1000):
+        body = bytes(cramjam.snappy.compress_raw(message))
+        client.post("/api/v1/write", content=body, headers=HEADERS).raise_for_status()
 
 
 def _is_ready(client: httpx.Client) -> bool:
