@@ -13,13 +13,17 @@ ZIG_CACHE := build/zig
 CONSOLE := $(shell find console -path console/node_modules -prune -o -type f -print 2>/dev/null)
 NO_VENV := "this Python has no venv module; on Debian: apt-get install python3-venv"
 
-.PHONY: up test check setup console bench soak docs lock clean
+.PHONY: up test pytest check setup console bench soak docs lock clean
 
 up: setup console
 	@exec $(BIN)/trilens up
 
-test: setup console check
-	$(BIN)/pytest --numprocesses 2 --dist loadfile  # they wait more than they work
+# Beside each other: tests wait more than they work.
+test: setup console
+	@$(MAKE) --no-print-directory --jobs 2 check pytest
+
+pytest:
+	$(BIN)/pytest --numprocesses 2 --dist loadfile
 
 check: setup
 	$(BIN)/ruff check
