@@ -7,18 +7,16 @@ as fast as they are taken. Memory is that of all processes, looked at all the ti
 from __future__ import annotations
 
 import signal
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 
 from bench.bodies import start_ns
 from bench.generate_metrics import SERIES_A_BODY, churning
 from bench.load import load
-from bench.machine import SCRATCH, resident_bytes
+from bench.machine import SCRATCH, MemoryPeak
 from bench.program import Trilens
 from bench.report import Figure
 from bench.send import Task
@@ -36,7 +34,7 @@ def run(scale: float) -> Iterator[Figure]:
     program = Trilens("active_series")
     program.start()
     try:
-        with Peak(program) as peak:
+        with MemoryPeak(program.pid) as peak:
             task = Task("remote_write", "writes", program.http_port, [str(path)], seconds_max=900)
             loaded = load(task, program)
         (series,) = program.sql("SELECT count() FROM series")[0]
@@ -75,26 +73,3 @@ def _made(active: int) -> Path:
     np.savez(path.with_suffix(".npz"), index=np.array(index, np.int64))
     partial.rename(path)
     return path
-
-
-class Peak:
-    """The most memory that was resident while its `with` ran."""
-
-    def __init__(self, program: Trilens) -> None:
-        self.bytes = 0
-        self._program = program
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._over.is_set():
-            self.bytes = max(self.bytes, resident_bytes(self._program.pid))
-            time.sleep(0.1)

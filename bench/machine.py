@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,6 +65,28 @@ def cpu_s(pid: int) -> float:
 def resident_bytes(pid: int) -> int:
     """Resident memory of a family. Pages shared within it count more than once."""
     return sum(process.memory_info().rss for process in family(pid))
+
+
+class MemoryPeak:
+    """The most resident memory of a family while its `with` runs, looked at every 100 ms."""
+
+    def __init__(self, pid: int) -> None:
+        self.bytes = 0
+        self._pid = pid
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.1):
+            self.bytes = max(self.bytes, resident_bytes(self._pid))
 
 
 def directory_bytes(path: Path) -> int:

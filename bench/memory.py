@@ -12,11 +12,11 @@ import threading
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import Final
+from typing import Final, Self
 
 from bench.bodies import Kind, made
 from bench.load import LOOK_PAUSE_S, VISIBLE_S_MAX
-from bench.machine import resident_bytes, until
+from bench.machine import MemoryPeak, until
 from bench.program import Trilens
 from bench.report import Figure
 from bench.send import Protocol, Sender, Task
@@ -40,12 +40,12 @@ def run(scale: float) -> Iterator[Figure]:
     with Trilens("memory", memory_bytes_max=str(MEMORY_BYTES_MAX)) as program:
         senders = {kind: Sender(_task(program, kind, protocol, int(count * scale)))
                    for kind, protocol, count in LOADS}  # fmt: skip
-        watch = Watch(program)
-        with watch, program.cpu_clock() as clock:
+        greedy = Greedy(program)
+        with MemoryPeak(program.pid) as peak, greedy, program.cpu_clock() as clock:
             for sender in senders.values():
                 sender.go()
             sent = {kind: sender.result() for kind, sender in senders.items()}
-            watch.end_asking()
+            greedy.end()
             behind_s = _all_visible_s(program, {kind: one.records for kind, one in sent.items()})
         restarts = program.console("/status")["engine"]["restarts"]
     if restarts:
@@ -53,11 +53,11 @@ def run(scale: float) -> Iterator[Figure]:
     cpu_s = sum(one.cpu_s for one in sent.values())
     yield Figure(
         "most resident memory of all processes, everything at once",
-        watch.peak_bytes / MB, "MB", "less", MEMORY_BYTES_MAX / MB,
+        peak.bytes / MB, "MB", "less", MEMORY_BYTES_MAX / MB,
         details={"records": {kind: one.records for kind, one in sent.items()},
                  "refused": {kind: one.refused for kind, one in sent.items()},
-                 "engine_restarts": restarts, "queries": watch.queries,
-                 "queries_refused": watch.refused, "visible_after_s": round(behind_s, 1),
+                 "engine_restarts": restarts, "queries": greedy.queries,
+                 "queries_refused": greedy.refused, "visible_after_s": round(behind_s, 1),
                  "all_s": round(clock.seconds, 1)}
         | clock.shares(sender=cpu_s),
     )  # fmt: skip
@@ -94,37 +94,29 @@ def _found(program: Trilens, kind: Kind) -> int | None:
         return None
 
 
-class Watch:
-    """Looks at the memory every 100 ms, and asks for too much until end_asking()."""
+class Greedy:
+    """Asks for too much, again and again, until end()."""
 
     def __init__(self, program: Trilens) -> None:
-        self.peak_bytes = 0
         self.queries = 0
         self.refused = 0
         self._program = program
         self._over = threading.Event()
-        self._has_asked = threading.Event()
-        self._threads = [threading.Thread(target=each) for each in (self._look, self._ask)]
+        self._thread = threading.Thread(target=self._ask)
 
-    def __enter__(self) -> None:
-        for thread in self._threads:
-            thread.start()
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+        self._thread.join()
+
+    def end(self) -> None:
         self._over.set()
-        self.end_asking()
-        for thread in self._threads:
-            thread.join()
-
-    def end_asking(self) -> None:
-        self._has_asked.set()
-
-    def _look(self) -> None:
-        while not self._over.wait(0.1):
-            self.peak_bytes = max(self.peak_bytes, resident_bytes(self._program.pid))
 
     def _ask(self) -> None:
-        while not self._has_asked.wait(0.5):
+        while not self._over.wait(0.5):
             self.queries += 1
             try:
                 self._program.sql(GREEDY[self.queries % len(GREEDY)])
