@@ -179,6 +179,18 @@ def test_stats(client):
     stats = result(client, "up[1m]", stats="all")["stats"]
     assert stats["samples"]["totalQueryableSamples"] == 8
     assert "stats" not in result(client, "up")
+    assert "statements" not in stats
+
+
+def test_the_statements_of_a_query_are_told_and_can_be_asked(client):
+    query = 'up{job=~"a\'b|.+\\\\\\\\"}'
+    told = result(client, query, stats="sql")["stats"]["statements"]
+    assert any(r"a\'b" in text for text in told)
+    assert not any("{p" in text for text in told)
+    for text in [*told, *result(client, "rate(up[1m])", stats="sql")["stats"]["statements"]]:
+        engine().command(
+            f"EXPLAIN {text}", settings={"enable_time_series_aggregate_functions": "1"}
+        )
 
 
 def test_lookback_delta(client):

@@ -170,6 +170,18 @@ def test_the_cursor_stays_where_it_is_when_a_query_is_run(page):  # noqa: F811
     expect(editor(page)).to_have_text("node_load1 * 2")
 
 
+def test_what_the_engine_was_asked_is_told(page):  # noqa: F811
+    asked(page, CPU)
+    page.get_by_role("button", name="SQL of query A").click()
+    statements = page.get_by_role("list", name="What the engine was asked").get_by_role("listitem")
+    expect(statements.last).to_contain_text("timeSeriesRateToGrid")
+    picture(page, "promql-sql")
+    page.get_by_text("Table", exact=True).click()
+    expect(statements.last).to_be_visible()
+    page.get_by_role("button", name="SQL of query A").click()
+    expect(statements).to_have_count(0)
+
+
 def test_the_table_has_the_values_of_now(page):  # noqa: F811
     asked(page, CPU, "vector(1) > 2")
     page.get_by_text("Table", exact=True).click()

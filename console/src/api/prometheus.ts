@@ -81,6 +81,8 @@ interface Result {
   readonly stats?: {
     readonly timings?: { readonly execTotalTime?: number };
     readonly samples?: { readonly totalQueryableSamples?: number };
+    /** SQL, where it was asked for. */
+    readonly statements?: readonly string[];
   };
 }
 
@@ -246,6 +248,21 @@ export function useInstants(
       queryFn: ({ signal }: { signal: AbortSignal }) => askInstant(expr, atMs, signal),
       enabled: isWanted && expr.trim() !== "",
     })),
+  });
+}
+
+/** What the engine is asked for an expression: over a range in steps, or at its end where there are none. */
+export function useStatements(expr: string, range: TimeRange, stepMs: number | null): Asked<readonly string[]> {
+  return useQuery<readonly string[], ApiError>({
+    queryKey: ["/query", { expr, from_ms: range.fromMs, to_ms: range.toMs, stepMs, stats: "sql" }],
+    queryFn: async ({ signal }) => {
+      const grid = gridOf(range, stepMs ?? 1);
+      const [path, times] = stepMs === null
+        ? ["/query", { time: range.toMs / 1000 }]
+        : ["/query_range", { start: grid.startMs / 1000, end: grid.endMs / 1000, step: stepMs / 1000 }];
+      const answer = await askPrometheus<Result>(path, { query: expr, ...times, limit: 1, stats: "sql" }, signal);
+      return answer.data.stats?.statements ?? [];
+    },
   });
 }
 

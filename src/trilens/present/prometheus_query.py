@@ -176,14 +176,18 @@ class _Run:
         return form.duration_ms(name) if form.text(name) else default_ms
 
     def _stats(self) -> dict[str, Any] | None:
-        """What we know of what Prometheus tells."""
-        if not self.question.form.text("stats"):
+        """What we know of what Prometheus tells; `sql` adds what the engine was asked."""
+        wanted = self.question.form.text("stats")
+        if not wanted:
             return None
         samples = self.question.limits.samples - self.source.samples_left
-        return {
+        stats: dict[str, Any] = {
             "timings": {"evalTotalTime": self.took_s, "execTotalTime": self.took_s},
             "samples": {"totalQueryableSamples": samples, "peakSamples": samples},
         }
+        if wanted == "sql":
+            stats["statements"] = [statement.text() for statement in self.question.ask.asked]
+        return stats
 
 
 def _parsed(form: Form) -> Expr:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ _JSON_SETTINGS = {
     "output_format_json_named_tuples_as_objects": "1",
 }
 _PATIENCE_S = 5.0
+_PARAMETER = re.compile(r"\{(\w+):[^}]*\}")
 _Read = TypeVar("_Read")
 
 
@@ -30,6 +32,10 @@ class Statement:
 
     sql: str
     params: Mapping[str, object] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """The statement with its values in their places, to be read."""
+        return _PARAMETER.sub(lambda match: _literal(self.params[match[1]]), self.sql)
 
 
 @dataclass(slots=True)
@@ -75,6 +81,7 @@ class Asker:
     def __init__(self, engine: Engine, limits: AskLimits) -> None:
         self.limits = limits
         self.cost = Cost()
+        self.asked: list[Statement] = []
         self._engine = engine
         self._query_id = str(uuid.uuid4())
         self._count = 0
@@ -107,6 +114,7 @@ class Asker:
         if self._is_stopped:
             raise from_engine(EngineError(394, "the query was cancelled"), "")
         self._count += 1
+        self.asked.append(statement)
         try:
             with (
                 span("query", kind="client"),
@@ -133,6 +141,15 @@ class Asker:
             "result_overflow_mode": "throw",
             "enable_time_series_aggregate_functions": 1,
         }
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_literal, value))}]"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+        return f"'{escaped}'"
+    return str(value)
 
 
 def _utf8(text: bytes) -> bytes:

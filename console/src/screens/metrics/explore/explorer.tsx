@@ -103,6 +103,7 @@ export function Explorer({ search, onChange }: Props) {
         {queries.map((query) => (
           <QueryRow
             key={query.id} query={query} text={drafts.textOf(query)} said={saidOf(query)} window={usualWindow(stepMs)}
+            stepMs={isTable ? null : stepMs}
             isBuilding={search.builder === true} isOnly={queries.length === 1}
             onText={(text) => drafts.put(query, text)}
             onRun={(text) => run(query.id, text)}

@@ -15,6 +15,7 @@ import { Builder } from "./builder";
 import { Editor } from "./editor";
 import classes from "./explore.module.css";
 import type { PromQuery } from "./queries";
+import { Statements } from "./statements";
 
 export interface Said {
   readonly error: ApiError | null;
@@ -32,6 +33,8 @@ interface Props {
   readonly text: string;
   readonly said: Said;
   readonly window: string;
+  /** None where values of one moment are shown. */
+  readonly stepMs: number | null;
   readonly isBuilding: boolean;
   readonly isOnly: boolean;
   readonly onText: (text: string) => void;
@@ -47,6 +50,7 @@ export function QueryRow(props: Props) {
   const { range } = useTimeRange();
   const [cursor, setCursor] = useState<{ position: number; asked: number } | null>(null);
   const goTo = (position: number) => setCursor((old) => ({ position, asked: (old?.asked ?? 0) + 1 }));
+  const [isSqlShown, setSqlShown] = useState(false);
   const isHidden = query.off === true;
   const pretty = () => {
     askPrometheus<string>("/format_query", { query: text }).then(
@@ -85,7 +89,18 @@ export function QueryRow(props: Props) {
       <Notes notes={said.warnings} query={query.expr} icon="warning" onPlace={goTo} />
       <Notes notes={said.infos} query={query.expr} icon="info" onPlace={goTo} />
       {said.histograms > 0 && <p className={classes.note}>{t("explore.histograms", { n: said.histograms })}</p>}
-      {said.error === null && said.cost !== null && <Cost cost={said.cost} isWaiting={said.isWaiting} />}
+      {said.error === null && said.cost !== null && (
+        <div className={classes.costLine}>
+          <Cost cost={said.cost} isWaiting={said.isWaiting} />
+          <button
+            type="button" className={classes.place} aria-expanded={isSqlShown}
+            aria-label={t("explore.sql", { id: query.id })} onClick={() => setSqlShown(!isSqlShown)}
+          >
+            SQL
+          </button>
+        </div>
+      )}
+      {said.error === null && isSqlShown && <Statements expr={query.expr} stepMs={props.stepMs} />}
     </section>
   );
 }
