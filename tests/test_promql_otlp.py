@@ -16,6 +16,8 @@ from trilens.query.promql.errors import PromqlError
 from trilens.query.promql.parser import parse
 from trilens.query.promql_histograms.histogram_text import histogram_notation
 from trilens.query.promql_ranges.windows import make_window
+from trilens.query.promql_store import catalog
+from trilens.query.promql_store.otlp_names import label_name
 from trilens.query.promql_store.otlp_tracks import Track, raw_series
 from trilens.query.promql_store.source import EngineSource, SelectLimits
 from trilens.query.promql_values.annotations import Annotations
@@ -455,8 +457,30 @@ def test_exemplars(client):
 
 
 def test_counts_of_series_are_under_names_that_a_query_finds(client):
-    found = {
-        row["name"] for row in get(client, "/status/tsdb", limit=1000)["seriesCountByMetricName"]
-    }
-    assert {"http_requests_total", "took_seconds_bucket", "size_bytes", "load", "up"} < found
-    assert "http.requests" not in found
+    told = get(client, "/status/tsdb", limit=1000)
+    metrics, labels, pairs = (
+        {row["name"] for row in told[table]}
+        for table in (
+            "seriesCountByMetricName", "labelValueCountByLabelName", "seriesCountByLabelValuePair",
+        )
+    )  # fmt: skip
+    assert {"http_requests_total", "took_seconds_bucket", "size_bytes", "load", "up"} < metrics
+    assert "http.requests" not in metrics
+    assert "http_code" in labels
+    assert not any("." in name for name in labels)
+    assert "http_code=200" in pairs
+    assert not any(pair.startswith("__name__=http.") for pair in pairs)
+    assert "__name__=up" in pairs
+
+
+def test_labels_are_counted_under_the_names_that_queries_have():
+    names = ["http.route", "1x", "_y", "__z", "ü", "a-b", "a__b", "_", ".5"]
+    rows = [
+        {"series_id": n, "metric": "m", "labels": {name: "v"}, "source": "otlp"}
+        for n, name in enumerate(names, 9_000)
+    ]
+    insert("series_rows", rows)
+    told = {row["name"] for row in asker().rows(catalog.largest_labels(1000))}
+    assert {label_name(name) for name in names} - {""} <= told
+    assert not {name for name in names if label_name(name) != name} & told
+    engine().command("DELETE FROM trilens.series_rows WHERE series_id BETWEEN 9000 AND 9100")

@@ -139,7 +139,10 @@ class Settings(BaseModel):
         description="Disk for samples, histograms and exemplars; above it the oldest day goes.",
     )
     query_seconds_max: Seconds = Field(30.0, description="Time of one query, in seconds.")
-    query_memory_bytes_max: Size = Field(ByteSize(400 << 20), description="Memory of one query.")
+    query_memory_bytes_max: Size = Field(
+        ByteSize(400 << 20),
+        description="Memory of one query; the embedded engine gives it 30 % of its own at most.",
+    )
     query_rows_max: int = Field(1_000_000, gt=0, description="Rows in the answer of one query.")
     query_answer_bytes_max: Size = Field(
         ByteSize(256 << 20), description="Bytes in the answer of one query."

@@ -8,6 +8,7 @@ from typing import Final
 
 from trilens.query.ask import Bound, Statement
 from trilens.query.promql.ast import Matcher
+from trilens.query.promql_store.otlp_series import IS_OTLP
 from trilens.query.promql_store.series import (
     LABELS,
     SORTED_LABELS,
@@ -130,14 +131,27 @@ def longest_labels(limit: int) -> Statement:
 
 def largest_pairs(limit: int) -> Statement:
     """Columns name (label=value), value: how many series have a label."""
-    return _largest("concat(pair.1, '=', pair.2)", "uniqExact(series_id)", _PAIRS, limit)
+    rows = (
+        f"SELECT series_id, pair FROM ({_PAIRS}) WHERE NOT (is_otlp AND pair.1 = '{METRIC_NAME}')"
+    )
+    return _largest("concat(pair.1, '=', pair.2)", "uniqExact(series_id)", rows, limit)
 
 
-_NAME_PAIR: Final = f"[('{METRIC_NAME}', toString(metric))]"
+# As otlp_names.label_name.
+_LABEL_NAME: Final = (
+    "multiIf(match(cleaned, '^_*$'), '', match(cleaned, '^[0-9]'), concat('key_', cleaned), "
+    "match(cleaned, '^_[^_]'), concat('key', cleaned), cleaned)"
+)
+_CLEANED: Final = (
+    f"arrayMap(name -> replaceRegexpAll(name, '[^a-zA-Z0-9_]', '_'), mapKeys({LABELS}))"
+)
+_NAMES: Final = f"if({IS_OTLP}, arrayMap(cleaned -> {_LABEL_NAME}, {_CLEANED}), mapKeys({LABELS}))"
+# The metrics of OTLP have other names in PromQL: their own are counted, but not told.
 _PAIRS: Final = (
-    "SELECT series_id, arrayJoin(arrayConcat(arrayZip(mapKeys(all_labels), "
-    f"mapValues(all_labels)), {_NAME_PAIR})) AS pair "
-    f"FROM (SELECT series_id, metric, {LABELS} AS all_labels FROM {SERIES})"
+    "SELECT series_id, is_otlp, pair FROM ("
+    f"SELECT series_id, {IS_OTLP} AS is_otlp, arrayJoin(arrayConcat(arrayZip({_NAMES}, "
+    f"mapValues({LABELS})), [('{METRIC_NAME}', toString(metric))])) AS pair FROM {SERIES}"
+    ") WHERE pair.1 != ''"
 )
 
 
