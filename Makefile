@@ -23,7 +23,7 @@ test: setup console
 	@$(MAKE) --no-print-directory --jobs 2 check pytest
 
 pytest:
-	$(BIN)/pytest --numprocesses 2 --dist loadfile
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
 
 check: setup
 	$(BIN)/ruff check

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
-from trilens.store.engine import Engine, EngineBusy
+from trilens.store.engine import Engine, EngineBusy, EngineError
 from trilens.store.schema_sql import kept_table, on_cluster
 
+CUT_SHORT = 33
+NO_SUCH_PART = 232
 END_WAIT_S_MAX = 10.0
 END_PAUSE_S = 0.1
 
@@ -29,8 +32,7 @@ class BatchRows:
             "WHERE _batch = {batch:UInt64}"
             for name in tables
         )
-        found = self._engine.rows(each, params={"batch": number}).rows
-        return {str(name): int(rows) for name, rows in found if rows}
+        return {str(name): int(rows) for name, rows in self._rows(each, number) if rows}
 
     def remove(self, tables: Sequence[str], number: int) -> None:
         """Returns when the batch has no rows in these tables.
@@ -40,11 +42,37 @@ class BatchRows:
         """
         cluster = self._engine.cluster
         for name in tables if cluster else self.count(tables, number):
+            if not cluster:
+                self._drop_parts(name, number)
             self._engine.command(
                 f"DELETE FROM {kept_table(name, cluster)} {on_cluster(cluster)} "
                 "WHERE _batch = {batch:UInt64}",
                 params={"batch": number},
             )
+
+    def _rows(self, sql: str, number: int) -> Sequence[Sequence[Any]]:
+        """Also where a full disk has left a part whose indexes are cut short."""
+        params = {"batch": number}
+        try:
+            return self._engine.rows(sql, params=params).rows
+        except EngineError as error:
+            if error.code != CUT_SHORT:
+                raise
+            return self._engine.rows(sql, params=params, settings={"use_skip_indexes": "0"}).rows
+
+    def _drop_parts(self, name: str, number: int) -> None:
+        """Those that hold nothing else: nothing is read for that, and none stays broken."""
+        of_batch = f"SELECT _part FROM trilens.{name} WHERE _batch = {{batch:UInt64}}"
+        whole = (
+            f"SELECT _part FROM trilens.{name} WHERE _part IN ({of_batch}) "
+            "GROUP BY _part HAVING min(_batch) = max(_batch)"
+        )
+        for (part,) in self._rows(whole, number):
+            try:
+                self._engine.command(f"ALTER TABLE trilens.{name} DROP PART '{part}'")
+            except EngineError as error:
+                if error.code != NO_SUCH_PART:  # it has been merged meanwhile
+                    raise
 
     def end(self, query_id: str) -> None:
         """Returns when no statement of this id runs: one whose connection broke may go on."""

@@ -1,0 +1,59 @@
+"""Rows of one batch: counted and removed, also from parts that a full disk has damaged."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from querying import clear, engine, insert, span
+from trilens.store.batch_rows import CUT_SHORT, BatchRows
+from trilens.store.engine import EngineError
+
+TABLES = ("span_rows", "log_rows")
+
+
+@pytest.fixture(autouse=True)
+def rows():
+    clear()
+    for batch in (5, 6):
+        insert("span_rows", [span(n, f"{n:032x}", f"{n:016x}", _batch=batch) for n in range(100)])
+    yield BatchRows(engine())
+    clear()
+
+
+def paths() -> list[Path]:
+    found = engine().rows(
+        "SELECT path FROM system.parts WHERE active AND table = 'span_rows' ORDER BY name"
+    )
+    return [Path(path) for (path,) in found.rows]
+
+
+def test_parts_of_their_own_are_dropped_and_others_stay(rows):
+    assert rows.count(TABLES, 5) == {"span_rows": 100}
+    rows.remove(TABLES, 5)
+    assert (rows.count(TABLES, 5), rows.count(TABLES, 6)) == ({}, {"span_rows": 100})
+    assert len(paths()) == 1
+
+
+def test_rows_are_removed_from_a_part_with_others(rows):
+    engine().command("OPTIMIZE TABLE trilens.span_rows FINAL")
+    rows.remove(TABLES, 5)
+    assert (rows.count(TABLES, 5), rows.count(TABLES, 6)) == ({}, {"span_rows": 100})
+
+
+@pytest.mark.parametrize("batch", [5, 6])
+@pytest.mark.parametrize("left_bytes", [0, 100])
+def test_indexes_that_are_cut_short(rows, batch, left_bytes):
+    os.truncate(paths()[batch - 5] / "skp_idx.packed", left_bytes)
+    engine().command("SYSTEM DROP MARK CACHE")
+    with pytest.raises(EngineError) as failed:
+        engine().rows(f"SELECT count() FROM trilens.span_rows WHERE _batch = {batch}")
+    assert failed.value.code == CUT_SHORT
+    assert rows.count(TABLES, batch) == {"span_rows": 100}
+    rows.remove(TABLES, batch)
+    found = engine().rows("SELECT _batch, count() FROM trilens.span_rows GROUP BY ALL").rows
+    assert found == [(11 - batch, 100)]
+    left = engine().rows(f"SELECT count() FROM trilens.span_rows WHERE _batch = {11 - batch}").rows
+    assert left == [(100,)]
