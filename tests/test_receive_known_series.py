@@ -128,6 +128,12 @@ def test_requests_larger_than_a_piece() -> None:
     assert (sum(len(one.values) for one in columns), len(rest)) == (6_001, 0)
 
 
+def test_more_fields_than_are_walked() -> None:
+    with pytest.raises(Refused, match="more than 4000000 fields") as refused:
+        split(b"\x0a\x00" * 4_000_001, KnownSeries())
+    assert refused.value.code == "too_large"
+
+
 def test_metadata_stays_beside_known_samples() -> None:
     message = V1["WriteRequest"].FromString(writes({"__name__": "up"}))
     message.metadata.add(metric_family_name="up", help="h")

@@ -16,9 +16,9 @@ The receiver spec. A receiver
 
 A duplicate delivery is accepted twice: these protocols give a request no identity.
 
-Reading order: `exchange`, `otlp`, `prometheus_write` and `prometheus_split`, `receivers`, then
-`admission` and `listener`, which is where sockets begin. `bodies` and `protobuf_check` are how
-bounds are kept.
+Reading order: `exchange`, `otlp`, `prometheus_write` with `prometheus_split`, `known_series` and
+`prometheus_native`, `receivers`, then `admission` and `listener`, which is where sockets begin.
+`bodies` and `protobuf_check` are how bounds are kept.
 """
 
 from trilens.receive.exchange import Limits, Receiver

@@ -22,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -33,9 +33,7 @@ from trilens.protobuf_wire import block
 from trilens.receive.known_series import COPIES, KnownSeries
 from trilens.receive.prometheus_native import FOREIGN, MESSAGE, SAMPLE, Fields, Hashes, Reader
 from trilens.receive.prometheus_schema import V1
-from trilens.receive.protobuf_check import checked
-
-FIELDS_MAX: Final = 4_000_000
+from trilens.receive.protobuf_check import FIELDS_MAX, checked
 
 
 @dataclass(frozen=True, slots=True)
