@@ -8,7 +8,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 UI := src/trilens/present/ui/index.html
-NATIVE := src/trilens/receive/libprometheus_native.so
+ZIG := $(shell find src -name '*.zig')
+NATIVE := $(foreach zig,$(ZIG),$(dir $(zig))lib$(notdir $(zig:.zig=.so)))
 ZIG_CACHE := build/zig
 CONSOLE := $(shell find console -path console/node_modules -prune -o -type f -print 2>/dev/null)
 NO_VENV := "this Python has no venv module; on Debian: apt-get install python3-venv"
@@ -61,9 +62,12 @@ $(INSTALLED): requirements.lock pyproject.toml
 	@touch $@
 
 # The few loops over every record that no library has. The compiler comes from PyPI like all else.
-$(NATIVE): src/trilens/receive/prometheus_native.zig $(INSTALLED)
+define compiled
+$(dir $1)lib$(notdir $(1:.zig=.so)): $1 $(INSTALLED)
 	$(BIN)/python -m ziglang build-lib -dynamic -fstrip -O ReleaseSafe -mcpu baseline \
-		--cache-dir $(ZIG_CACHE) --global-cache-dir $(ZIG_CACHE) -femit-bin=$@ $<
+		--cache-dir $(ZIG_CACHE) --global-cache-dir $(ZIG_CACHE) -femit-bin=$$@ $1
+endef
+$(foreach zig,$(ZIG),$(eval $(call compiled,$(zig))))
 
 $(UI): $(INSTALLED) $(CONSOLE)
 	$(BIN)/python console/build.py install build
