@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from trilens.envelope import WIRE_FORMATS
 from trilens.spool import Frame, Position
 from trilens.store import decoding
-from trilens.store.decoding import body_of, decodes, tables_counted
+from trilens.store.decoding import decodes, delimited, tables_counted, unpacked
 from trilens.store.engine import Undecodable
 
 PACK = {
@@ -74,7 +74,9 @@ def test_tables_whose_rows_are_removed():
     )
 )
 def test_a_body_is_the_messages_after_their_lengths(sent):
-    pieces = body_of([frame(PACK[encoding](payload), encoding) for encoding, payload in sent])
+    found = unpacked([frame(PACK[encoding](payload), encoding) for encoding, payload in sent])
+    (body,) = delimited(found)
+    pieces = list(body)
     assert messages(b"".join(pieces)) == [payload for _, payload in sent]
     assert all(len(piece) >= decoding.PIECE_BYTES_MIN for piece in pieces[:-1])
 
@@ -82,4 +84,4 @@ def test_a_body_is_the_messages_after_their_lengths(sent):
 @pytest.mark.parametrize("encoding", ["gzip", "zstd", "snappy", "lz4"])
 def test_what_cannot_be_unpacked_is_undecodable(encoding):
     with pytest.raises(Undecodable, match=f"not {encoding}"):
-        body_of([frame(b"", "identity"), frame(b"\xff" * 40, encoding)])
+        unpacked([frame(b"", "identity"), frame(b"\xff" * 40, encoding)])

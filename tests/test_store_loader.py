@@ -211,7 +211,7 @@ def test_batches_in_doubt_are_loaded_once_by_the_next_start(store):
     for _ in range(3):
         run = stream.read(start, unpacked_bytes_max=1 << 20, frames_max=2)
         batch = stream.begin(run.start, run.end)
-        load.run(batch.number, loader_module.body_of(run.frames[: _ + 1]))
+        load.run(batch.number, loader_module.unpacked(run.frames[: _ + 1]))
         start = run.end
     store.spool.close()
     store.open_spool()

@@ -8,7 +8,7 @@ reads what those before it have written.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
@@ -25,9 +25,11 @@ REFUSED_BY_THROW_IF: Final = 395
 # Pieces of a body are sent one by one: small messages are put together first.
 PIECE_BYTES_MIN: Final = 256 << 10
 # One empty message: loads nothing, but needs all that a statement needs.
-EMPTY_BODY: Final = [b"\0"]
+NOTHING: Final = [b""]
 _FALLBACK_LINE = re.compile(rf"^{FALLBACK}(\S+)$", re.MULTILINE)
 _WRITES = re.compile(r"^-- writes .*\n(?:-- {6,}.*\n)*", re.MULTILINE)
+
+Body = Iterable[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,27 +67,43 @@ def tables_counted(wire_format: WireFormat) -> tuple[str, ...]:
     return tuple(name for name in known if any(re.search(rf"\b{name}\b", text) for text in texts))
 
 
-def body_of(frames: Sequence[Frame]) -> list[bytes]:
-    """The unpacked messages behind each other, each after its length, in pieces.
-
-    Raises Undecodable when a payload cannot be unpacked.
-    """
-    pieces: list[bytes] = []
-    held: list[bytes] = []
-    held_bytes = 0
+def unpacked(frames: Sequence[Frame]) -> list[bytes]:
+    """Their messages. Raises Undecodable when a payload cannot be unpacked."""
+    messages = []
     for frame in frames:
         try:
-            message = unpack(frame.encoding, frame.payload)
+            messages.append(unpack(frame.encoding, frame.payload))
         except Exception as error:  # each codec has errors of its own
             raise Undecodable(0, f"not {frame.encoding}: {error}") from error
-        held += (varint(len(message)), message)
-        held_bytes += len(message)
-        if held_bytes >= PIECE_BYTES_MIN:
-            pieces.append(b"".join(held))
-            held, held_bytes = [], 0
-    if held:
-        pieces.append(b"".join(held))
-    return pieces
+    return messages
+
+
+class Delimited:
+    """A body: messages behind each other, each after its length. Put together as it is sent."""
+
+    def __init__(self, messages: Sequence[bytes]) -> None:
+        self._messages = messages
+
+    def __iter__(self) -> Iterator[bytes]:
+        held: list[bytes] = []
+        held_bytes = 0
+        for message in self._messages:
+            held += (varint(len(message)), message)
+            held_bytes += len(message)
+            if held_bytes >= PIECE_BYTES_MIN:
+                yield b"".join(held)
+                held, held_bytes = [], 0
+        if held:
+            yield b"".join(held)
+
+
+def delimited(messages: Sequence[bytes]) -> list[Body]:
+    return [Delimited(messages)]
+
+
+# What makes bodies of messages, for formats that the engine does not read as they come. Each body
+# is loaded by itself. May raise Undecodable.
+BODIES_OF: Final[dict[WireFormat, Callable[[Sequence[bytes]], Iterable[Body]]]] = {}
 
 
 def _files(wire_format: WireFormat) -> Iterator[tuple[str, str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 import orjson
@@ -149,7 +149,7 @@ class Engine:
     def insert(
         self,
         statement: str,
-        body: bytes | Sequence[bytes],
+        body: bytes | Iterable[bytes],
         *,
         params: Params | None = None,
         settings: Settings | None = None,
@@ -217,7 +217,7 @@ class Engine:
         settings: Settings | None,
         *,
         url: Mapping[str, str] | None = None,
-        body: Sequence[bytes] | None = None,
+        body: Iterable[bytes] | None = None,
         read_only: bool = False,
         is_streamed: bool = False,
         timeout_s: float = DEFAULT_TIMEOUT_S,

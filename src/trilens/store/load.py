@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from trilens.envelope import WireFormat
 from trilens.store.batch_rows import BatchRows
 from trilens.store.decoding import (
-    EMPTY_BODY,
+    BODIES_OF,
+    NOTHING,
     REFUSED_BY_THROW_IF,
+    Body,
     Decode,
     decodes,
+    delimited,
     tables_counted,
 )
 from trilens.store.engine import Engine, EngineBusy, EngineError
@@ -44,14 +47,15 @@ class Load:
         self._engine = engine
         self._rows = BatchRows(engine)
         self._decodes = decodes(wire_format)
+        self._bodies_of = BODIES_OF.get(wire_format, delimited)
         self._tried = _Tried()
         self._first = 0
         self._first_left = 0
         # The engine counts what views write on the way too; of these formats it writes once.
         self._writes_once = len(self.tables) == 1
 
-    def run(self, number: int, body: Sequence[bytes]) -> int:
-        """Load length-delimited messages. Returns the rows that are records.
+    def run(self, number: int, messages: Sequence[bytes]) -> int:
+        """Load messages. Returns the rows that are records.
 
         Raises:
             Undecodable: one of these messages never loads.
@@ -63,7 +67,7 @@ class Load:
         start = self._start()
         for place in range(start, len(self._decodes)):
             try:
-                written = self._run(self._decodes[place], number, body)
+                written = self._run(self._decodes[place], number, messages)
             except EngineError as error:
                 if error.code != REFUSED_BY_THROW_IF or place + 1 == len(self._decodes):
                     raise
@@ -80,13 +84,13 @@ class Load:
         self._rows.remove(self.tables, number)
 
     def is_sound(self) -> bool:
-        """Whether the statements that failed last in this thread work with nothing in the body.
+        """Whether the statements that failed last in this thread work with nothing to load.
 
         If not, the engine forgets the schemas of messages that it keeps as files: one that was
         written to a full disk is empty, and stays so. Raises EngineBusy.
         """
         try:
-            self._run(self._tried.decode, 0, EMPTY_BODY)
+            self._run(self._tried.decode, 0, NOTHING)
         except EngineBusy:
             raise
         except EngineError:
@@ -101,9 +105,13 @@ class Load:
         self._first_left -= 1
         return self._first
 
-    def _run(self, decode: Decode, number: int, body: Sequence[bytes]) -> int:
+    def _run(self, decode: Decode, number: int, messages: Sequence[bytes]) -> int:
         """Rows that the first statement has written."""
         self._tried.decode = decode
+        bodies = self._bodies_of(messages)
+        return sum(self._run_one(decode, number, body) for body in bodies)
+
+    def _run_one(self, decode: Decode, number: int, body: Body) -> int:
         written = []
         for statement in decode.statements:
             if not statement.has_body:

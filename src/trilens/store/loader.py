@@ -40,7 +40,7 @@ from trilens.envelope import WIRE_FORMATS, Envelope
 from trilens.measures import Measures
 from trilens.spool import Frame, Position, Spool
 from trilens.store.dead_letters import DeadLetters
-from trilens.store.decoding import REFUSED_BY_THROW_IF, body_of
+from trilens.store.decoding import REFUSED_BY_THROW_IF, unpacked
 from trilens.store.engine import Engine, EngineBusy, EngineError, Undecodable
 from trilens.store.lane import BODY_BYTES_MAX, Lane, Piece, Turns
 from trilens.tracing import span
@@ -213,10 +213,10 @@ class Loader:
         body_bytes = 0
         with span("load", format=lane.format, frames=len(piece.frames)) as loading:
             try:
-                body = body_of(piece.frames)
-                body_bytes = sum(map(len, body))
+                messages = unpacked(piece.frames)
+                body_bytes = sum(map(len, messages))
                 lane.note_body(body_bytes)
-                rows = lane.load.run(piece.number, body)
+                rows = lane.load.run(piece.number, messages)
             except Exception as error:  # noqa: BLE001 - judged by _conclude
                 loading.fail(str(error)[:REASON_LENGTH])
                 return Failure(error, at_once, body_bytes)
