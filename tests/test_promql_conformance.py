@@ -73,7 +73,7 @@ from trilens.query.promql_values.values import (
     Window,
 )
 from trilens.receive.prometheus_schema import V1
-from trilens.store import any_value
+from trilens.store.decoding import decodes
 
 HERE = Path(__file__).parent
 CASES = HERE.parent.parent / "shared" / "conformance" / "promql"
@@ -146,8 +146,8 @@ def store(states: dict[str, list[Load]]) -> None:
         for load in loads:
             _add_load(request, state, load)
     body = request.SerializeToString()
-    statement = any_value.decode_sql("prometheus_write.sql").rpartition("\n;")[0]
-    engine().insert(statement, delimited(body), params={"batch": next(_batches)})
+    statement = decodes("prometheus_write")[0].statements[1]
+    engine().insert(statement.sql, delimited(body), params={"batch": next(_batches)})
 
 
 def _add_load(request: Any, state: str, load: Load) -> None:

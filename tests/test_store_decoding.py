@@ -51,10 +51,11 @@ def test_every_format_has_ways_to_decode(wire_format):
     assert names[0] == f"{wire_format}.sql"
     assert len(names) == len(set(names)) > (wire_format != "prometheus_write")
     for decode in decodes(wire_format):
-        assert decode.statements[0].has_body
+        assert decode.statements[0].reads
         for statement in decode.statements:
             assert "{batch:UInt64}" in statement.sql
-            assert statement.has_body == statement.sql.endswith("FORMAT Protobuf")
+            assert (statement.reads is not None) == ("input(" in statement.sql)
+            assert statement.sql.endswith(f"FORMAT {statement.reads}") or not statement.reads
 
 
 def test_tables_whose_rows_are_removed():
@@ -76,7 +77,7 @@ def test_tables_whose_rows_are_removed():
 def test_a_body_is_the_messages_after_their_lengths(sent):
     found = unpacked([frame(PACK[encoding](payload), encoding) for encoding, payload in sent])
     (body,) = delimited(found)
-    pieces = list(body)
+    pieces = list(body.pieces)
     assert messages(b"".join(pieces)) == [payload for _, payload in sent]
     assert all(len(piece) >= decoding.PIECE_BYTES_MIN for piece in pieces[:-1])
 

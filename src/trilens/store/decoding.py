@@ -1,8 +1,8 @@
 """What turns a wire format into rows: the statements of decode/*.sql, read once.
 
 A format has a fast way and, for what that refuses by throwIf (code 395), ways that read more and
-take longer: its file names the next one. A statement with input() gets the body; one without
-reads what those before it have written.
+take longer: its file names the next one. A statement with input() gets the bodies of its FORMAT;
+one without reads what those before it have written.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from trilens.protobuf_wire import varint
 from trilens.spool import Frame
 from trilens.store.any_value import FALLBACK, decode_sql
 from trilens.store.engine_answer import Undecodable
+from trilens.store.known_samples import block_of_known_samples
 from trilens.store.schema_sql import statements, tables
 
 REFUSED_BY_THROW_IF: Final = 395
@@ -29,13 +30,23 @@ NOTHING: Final = [b""]
 _FALLBACK_LINE = re.compile(rf"^{FALLBACK}(\S+)$", re.MULTILINE)
 _WRITES = re.compile(r"^-- writes .*\n(?:-- {6,}.*\n)*", re.MULTILINE)
 
-Body = Iterable[bytes]
+_INPUT_FORMAT = re.compile(r"\binput\(.*\bFORMAT (\w+)\s*$", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """What a statement reads, in a format of the engine's. Its pieces may be asked for again."""
+
+    format: str
+    pieces: Iterable[bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
+    """`reads` is the format of the bodies that it gets, None where it gets none."""
+
     sql: str
-    has_body: bool
+    reads: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +62,7 @@ def decodes(wire_format: WireFormat) -> tuple[Decode, ...]:
     """The ways to decode a format: the fast one, then its fallbacks in order."""
     found = []
     for name, text in _files(wire_format):
-        parts = tuple(Statement(sql, "input(" in sql) for sql in statements(text))
-        found.append(Decode(name, parts))
+        found.append(Decode(name, tuple(_statement(sql) for sql in statements(text))))
     return tuple(found)
 
 
@@ -78,8 +88,12 @@ def unpacked(frames: Sequence[Frame]) -> list[bytes]:
     return messages
 
 
-class Delimited:
-    """A body: messages behind each other, each after its length. Put together as it is sent."""
+def delimited(messages: Sequence[bytes]) -> list[Body]:
+    return [Body("Protobuf", _Delimited(messages))]
+
+
+class _Delimited:
+    """Messages behind each other, each after its length. Put together as they are sent."""
 
     def __init__(self, messages: Sequence[bytes]) -> None:
         self._messages = messages
@@ -97,13 +111,26 @@ class Delimited:
             yield b"".join(held)
 
 
-def delimited(messages: Sequence[bytes]) -> list[Body]:
-    return [Delimited(messages)]
+def _write_bodies(messages: Sequence[bytes]) -> Iterator[Body]:
+    """Samples of known series as columns, and what else there is as it came."""
+    block, rests = block_of_known_samples(messages)
+    if block or not rests:
+        yield Body("Native", [block])
+    if rests or not block:
+        yield from delimited(rests)
 
 
 # What makes bodies of messages, for formats that the engine does not read as they come. Each body
-# is loaded by itself. May raise Undecodable.
-BODIES_OF: Final[dict[WireFormat, Callable[[Sequence[bytes]], Iterable[Body]]]] = {}
+# is loaded by itself; of messages with nothing in them there is one for each statement. May raise
+# Undecodable.
+BODIES_OF: Final[dict[WireFormat, Callable[[Sequence[bytes]], Iterable[Body]]]] = {
+    "prometheus_write": _write_bodies,
+}
+
+
+def _statement(sql: str) -> Statement:
+    match = _INPUT_FORMAT.search(sql)
+    return Statement(sql, match[1] if match else None)
 
 
 def _files(wire_format: WireFormat) -> Iterator[tuple[str, str]]:

@@ -108,13 +108,14 @@ class Load:
     def _run(self, decode: Decode, number: int, messages: Sequence[bytes]) -> int:
         """Rows that the first statement has written."""
         self._tried.decode = decode
-        bodies = self._bodies_of(messages)
-        return sum(self._run_one(decode, number, body) for body in bodies)
+        return sum(self._run_one(decode, number, body) for body in self._bodies_of(messages))
 
     def _run_one(self, decode: Decode, number: int, body: Body) -> int:
         written = []
         for statement in decode.statements:
-            if not statement.has_body:
+            if statement.reads not in (body.format, None):
+                continue
+            if statement.reads is None:
                 self._engine.command(
                     statement.sql, params={"batch": number}, timeout_s=LOAD_TIMEOUT_S
                 )
@@ -123,7 +124,7 @@ class Load:
             try:
                 rows = self._engine.insert(
                     statement.sql,
-                    body,
+                    body.pieces,
                     params={"batch": number},
                     settings=INSERT_SETTINGS,
                     query_id=query_id,

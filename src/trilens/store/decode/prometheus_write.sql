@@ -1,17 +1,23 @@
 -- Prometheus remote write 1.0: prometheus.WriteRequest, with samples of known series as the server
 -- keeps them (receive/prometheus_split.py).
--- reads     length-delimited requests; {batch:UInt64} is the number of the load
--- writes    through trilens.write_requests and trilens.time_series: sample_rows, series_rows,
---           exemplar_rows, histogram_rows; metadata_rows
+-- reads     those samples as columns (known_samples.py), then all else as length-delimited
+--           requests; {batch:UInt64} is the number of the load
+-- writes    through trilens.sample_values, write_requests and time_series: sample_rows,
+--           series_rows, exemplar_rows, histogram_rows; metadata_rows
 -- one row   one sample, histogram, exemplar, metadata entry; one series for each time it is sent
-INSERT INTO trilens.write_requests (known, timeseries, metadata, _batch)
-SELECT known, timeseries, metadata, {batch:UInt64}
+INSERT INTO trilens.sample_values (metric, series_id, timestamp, value, _batch)
+SELECT metric, series_id, timestamp, value, {batch:UInt64}
 FROM input('
-    known Array(Tuple(
-        metric LowCardinality(String),
-        series_ids String,
-        timestamps String,
-        values String)),
+    metric LowCardinality(String),
+    series_id UInt64,
+    timestamp DateTime64(3, \'UTC\'),
+    value Float64')
+SETTINGS compile_expressions = 0
+FORMAT Native
+;
+INSERT INTO trilens.write_requests (timeseries, metadata, _batch)
+SELECT timeseries, metadata, {batch:UInt64}
+FROM input('
     timeseries Array(Tuple(
         labels Array(Tuple(name String, value String)),
         samples Array(Tuple(value Float64, timestamp Int64, start_timestamp Int64)),
@@ -82,18 +88,10 @@ message MetricMetadata
     string help = 4;
     string unit = 5;
 }
-message KnownSamples
-{
-    string metric = 1;
-    bytes series_ids = 2;
-    bytes timestamps = 3;
-    bytes values = 4;
-}
 message WriteRequest
 {
     repeated TimeSeries timeseries = 1;
     repeated MetricMetadata metadata = 3;
-    repeated KnownSamples known = 16;
 }'
 FORMAT Protobuf
 ;

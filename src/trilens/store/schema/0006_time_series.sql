@@ -31,17 +31,10 @@ CREATE OR REPLACE FUNCTION trilens_family_type {{on_cluster}} AS (number) -> [
     'unknown', 'counter', 'gauge', 'histogram', 'gaugehistogram', 'summary', 'info', 'stateset'
 ][if(number BETWEEN 0 AND 7, number, 0) + 1]
 ;
--- One row: one request as it lies in the spool: samples of known series, series with all labels,
--- and metadata. Keeps nothing: it feeds the views that follow, so that a body is read once. Ids,
--- times and values are 8 bytes each and stay text until they are rows: to read them one by one
--- would cost 0.1 us a sample.
+-- One row: one request as it came, without the samples of known series. Keeps nothing: it feeds
+-- the views that follow, so that a body is read once.
 CREATE TABLE IF NOT EXISTS trilens.write_requests {{on_cluster}}
 (
-    known Array(Tuple(
-        metric LowCardinality(String),
-        series_ids String,
-        timestamps String,
-        values String)),
     timeseries Array(Tuple(
         labels Array(Tuple(name String, value String)),
         samples Array(Tuple(value Float64, timestamp Int64, start_timestamp Int64)),
@@ -72,27 +65,6 @@ CREATE TABLE IF NOT EXISTS trilens.write_requests {{on_cluster}}
     _batch UInt64
 )
 ENGINE = Null
-;
-CREATE MATERIALIZED VIEW IF NOT EXISTS trilens.write_requests_known {{on_cluster}}
-TO trilens.sample_values AS
-SELECT
-    metric,
-    series_id,
-    timestamp,
-    value,
-    _batch
-FROM
-(
-    SELECT
-        samples.metric AS metric,
-        reinterpret(samples.series_ids, 'Array(UInt64)') AS series_ids,
-        reinterpret(samples.timestamps, 'Array(DateTime64(3, ''UTC''))') AS timestamps,
-        reinterpret(samples.values, 'Array(Float64)') AS sample_values,
-        _batch
-    FROM trilens.write_requests
-    ARRAY JOIN known AS samples
-)
-ARRAY JOIN series_ids AS series_id, timestamps AS timestamp, sample_values AS value
 ;
 CREATE MATERIALIZED VIEW IF NOT EXISTS trilens.write_requests_metadata {{on_cluster}}
 TO trilens.metadata_rows AS
