@@ -1,8 +1,9 @@
 """Prometheus's HTTP API for queries (3.14): /api/v1/..., and /workspaces/{id}/api/v1/...
 
 The calls are in prometheus_query, prometheus_series and prometheus_status; here are their routes,
-the envelope, the errors. A call runs in a thread of its own pool; when its client goes away it is
-stopped: its question to the engine is killed, and an evaluation looks up between two nodes.
+the envelope, the errors. A call runs in a thread of its own pool, evaluations in turn
+(prometheus_turns); when its client goes away it is stopped: its question to the engine is killed,
+and an evaluation looks up between two nodes.
 
 Parameters that are not known are ignored, as Prometheus does. There is one workspace: every id
 is taken.
@@ -12,7 +13,8 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from starlette.requests import Request
@@ -29,6 +31,7 @@ from trilens.present.answers import JSON, broken
 from trilens.present.program import Program
 from trilens.present.prometheus_params import Form
 from trilens.present.prometheus_query import Answer, PromqlLimits, Question
+from trilens.present.prometheus_turns import Turns, Work
 from trilens.present.threads import Threads
 from trilens.query.ask import Asker
 from trilens.query.promql.errors import PromqlError
@@ -51,6 +54,11 @@ _STATUS: Final = {
 _BOTH: Final = ("GET", "POST")
 _GET: Final = ("GET",)
 Call = Callable[[Question], Answer]
+# Calls that take their turn, and the moments that they ask for.
+_IN_TURN: Final[dict[Call, tuple[str, ...]]] = {
+    prometheus_query.query: ("time",),
+    prometheus_query.query_range: ("start", "end"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +118,7 @@ ENDPOINTS: Final = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prometheus:
     """What all its endpoints share."""
 
@@ -120,6 +128,10 @@ class Prometheus:
     clock: Clock
     limits: PromqlLimits
     threads: Threads
+    turns: Turns = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.turns = Turns(self.threads)
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -151,9 +163,14 @@ class Prometheus:
         ask = Asker(self.engine, self.limits.ask())
         question = Question(form, ask, self.limits, self.program)
         is_packed = "gzip" in request.headers.get("accept-encoding", "")
-        return await self.threads.run_while_connected(
-            self.threads.promql, request.receive, ask.stop, _answered, call, question, is_packed
-        )
+        if call in _IN_TURN:
+            work = _work(call, question, is_packed=is_packed)
+            body = await self.turns.run(work, request.receive)
+        else:
+            body = await self.threads.run_while_connected(
+                self.threads.promql, request.receive, ask.stop, _answered, call, question, is_packed
+            )
+        return body.reply()
 
     async def _form(self, request: Request) -> Form:
         body = b""
@@ -177,17 +194,43 @@ class Prometheus:
         return _json(encoded.failure(kind, message), _STATUS[kind], is_packed=False)
 
 
-def _answered(call: Call, question: Question, is_packed: bool) -> Response:
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """Of a successful answer, which several clients may get."""
+
+    data: bytes | None
+    is_packed: bool = False
+
+    def reply(self) -> Response:
+        if self.data is None:
+            return Response(status_code=204)
+        return _json(self.data, 200, is_packed=self.is_packed)
+
+
+def _work(call: Call, question: Question, *, is_packed: bool) -> Work[_Body]:
+    form = question.form
+    # Where the moment is left out it is now.
+    now_ms = 0 if all(form.text(name) for name in _IN_TURN[call]) else form.now_ms
+    return Work(
+        partial(_answered, call, question, is_packed),
+        question.ask.stop,
+        same=(call, tuple(form.fields), now_ms, is_packed),
+        like=(call, form.text("query"), form.text("step")),
+    )
+
+
+def _answered(call: Call, question: Question, is_packed: bool) -> _Body:
     """In a thread: packing takes its time too."""
     try:
         answer = call(question)
     except Refused as refused:
         raise from_refused(refused, None, is_stopped=question.ask.is_stopped) from refused
     if answer.data is None:
-        return Response(status_code=204)
+        return _Body(None)
     body = encoded.success(answer.data, answer.warnings, answer.infos)
-    is_packed = is_packed and len(body) >= _GZIP_BYTES_MIN
-    return _json(gzip.compress(body, 1, mtime=0) if is_packed else body, 200, is_packed=is_packed)
+    if is_packed and len(body) >= _GZIP_BYTES_MIN:
+        return _Body(gzip.compress(body, 1, mtime=0), is_packed=True)
+    return _Body(body)
 
 
 def _json(body: bytes, status: int, *, is_packed: bool) -> Response:
