@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import struct
-from array import array
-from itertools import accumulate
 from operator import itemgetter
 
 import numpy as np
@@ -15,14 +13,13 @@ from hypothesis import strategies as st
 from trilens.errors import Refused
 from trilens.protobuf_wire import block, fixed64, number, tag
 from trilens.receive.prometheus_native import (
-    FIELD,
     FOREIGN,
     MESSAGE,
     SAMPLE,
+    SLOT,
     UNKNOWN,
     Reader,
     Table,
-    known_samples,
 )
 from trilens.receive.prometheus_schema import V1, V1_KEPT
 from trilens.receive.protobuf_check import _varint, _Walk, runs
@@ -42,11 +39,14 @@ FIELDS = st.one_of(
 def found(message: bytes, seed: int = 1):
     """All fields, or None and where it broke off."""
     reader, parts = Reader(message), []
-    while reader.position < len(message):
-        some = reader.read(Table(seed, 8))
-        if some is None:
+    while not reader.is_at_end:
+        read = Table(seed, 8, copies_of_known=2).read(reader)
+        if read is None:
             return None, reader.position
-        parts += list(some)
+        rest, samples = read
+        assert samples == b""
+        assert reader.found.fields == len(rest)
+        parts += list(rest)
     return parts, reader.position
 
 
@@ -140,46 +140,69 @@ KEYS = st.integers(0, 20).map(lambda n: n * SLOTS + 5) | st.integers(1, 2**64 - 
 TOLD = st.lists(st.tuples(KEYS, st.integers(0, 2**64 - 1), st.integers(0, 9)), max_size=20)
 
 
-@given(st.lists(TOLD, max_size=5))
-def test_the_table_is_a_dict(batches: list[list[tuple[int, int, int]]]) -> None:
-    table, model = Table(1, SLOTS), {}
+@given(st.lists(TOLD, max_size=5), st.booleans())
+def test_the_table_is_a_dict(batches: list[list[tuple[int, int, int]]], grows: bool) -> None:
+    table, model = Table(1, SLOTS, copies_of_known=2), {}
     for told in batches:
         new = {}
         for key, series_id, metric in told:
             if key not in model:
                 new.setdefault(key, (series_id, metric, 1))
         again = [key for key, *_ in told if key in model]
-        keys = np.array([key for key, _, _ in told], np.uint64)
-        ids = np.array([series_id for _, series_id, _ in told], np.uint64)
-        metrics = np.array([metric for _, _, metric in told], np.uint32)
-        table.mark(keys, 2)
-        assert table.insert(keys, ids, metrics, np.ones_like(keys, np.uint8)) == len(new)
+        table.mark(np.array([key for key, _, _ in told], np.uint64), 2)
+        assert table.insert(np.array([(*one, 1) for one in told], SLOT)) == len(new)
         model |= new | {key: (*model[key][:2], 2) for key in again}
-        columns = zip(table.series_ids, table.metrics, table.copies, strict=True)
-        held = dict(zip(table.keys.tolist(), columns, strict=True))
+        if grows:
+            table.grow(2 * table.count)
+        held = {key: tuple(others) for key, *others in table.slots.tolist()}
         held.pop(0, None)
         assert held == model
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2**64 - 1), st.floats()), min_size=1))
-def test_columns_of_known_samples(sent: list[tuple[int, int, float]]) -> None:
-    names = [block(1, f"metric{n}".encode() * n) for n in range(6)]
-    ends = array("Q", accumulate(map(len, names)))
-    samples = np.zeros(len(sent), FIELD)
-    for sample, (metric, series_id, value) in zip(samples, sent, strict=True):
-        sample["metric"], sample["series_id"], sample["value"] = metric, series_id, value
-        sample["time_ms"] = series_id >> 22
-    places = np.argsort(samples["metric"], kind="stable")
-    kept = V1_KEPT["WriteRequest"].FromString(
-        known_samples(samples, places, bytearray(b"".join(names)), ends)
-    )
-    rows = [
-        (f"metric{n}" * n, series_id, series_id >> 22, struct.pack("<d", value))
-        for n, series_id, value in sorted(sent, key=first)
-    ]
-    assert rows == [
-        (group.metric, *row[:2], struct.pack("<d", row[2]))
-        for group in kept.known
-        for row in zip(group.series_ids, group.timestamps, group.values, strict=True)
-    ]
-    assert len(kept.known) == len({n for n, *_ in sent})
+def test_metrics_have_numbers() -> None:
+    table = Table(1, 8, copies_of_known=1)
+    names = [block(1, str(n).encode()) for n in range(200)]
+    assert [table.metric(name) for name in names + names] == [*range(200), *range(200)]
+
+
+LABELS_OF = [block(1, block(1, b"n") + block(2, str(n).encode())) for n in range(40)]
+SENT = st.tuples(st.integers(0, 39), st.integers(2**35, 2**35 + 2**27 - 1), st.floats())
+
+
+@given(st.lists(st.lists(SENT, max_size=60), max_size=3), st.integers(1, 3))
+def test_columns_of_known_samples(
+    messages: list[list[tuple[int, int, float]]], copies: int
+) -> None:
+    """The series of odd numbers are known, each third of them is of the same metric."""
+    table = Table(1, 128, copies_of_known=copies)
+    names = [f"metric{n}" * n for n in range(3)]
+    for n in range(40):
+        for day in range(3):
+            reader = Reader(series_of(n, (2**35 + (day << 26)), 1.0))
+            (one,), _ = table.read(reader)
+            metric = table.metric(block(1, names[n % 3].encode()))
+            table.insert(np.array([(one["key"], 100 + n, metric, copies - 1 + n % 2)], SLOT))
+    for sent in messages:
+        reader = Reader(b"".join(series_of(*one) for one in sent))
+        rest, samples = table.read(reader)
+        assert reader.is_at_end
+        groups = V1_KEPT["WriteRequest"].FromString(samples).known
+        assert len({group.metric for group in groups}) == len(groups)
+        rows = [
+            (group.metric, series_id, at_ms, struct.pack("<d", value))
+            for group in groups
+            for series_id, at_ms, value in zip(
+                group.series_ids, group.timestamps, group.values, strict=True
+            )
+        ]
+        known = [(n, at_ms, struct.pack("<d", v)) for n, at_ms, v in sent if n % 2]
+        wanted = [(names[n % 3], 100 + n, *one) for n, *one in known]
+        assert [sorted(rows, key=first), len(rest)] == [
+            sorted(wanted, key=first),
+            len(sent) - len(known),
+        ]
+
+
+def series_of(n: int, at_ms: int, value: float) -> bytes:
+    sample = V1["Sample"](value=value, timestamp=at_ms)
+    return block(1, LABELS_OF[n] + block(2, sample.SerializeToString()))

@@ -20,95 +20,115 @@ const day_mix = 0x9E3779B97F4A7C15;
 
 const Kind = enum(u16) { unknown, message, sample, foreign };
 
-/// As FIELD of prometheus_native.py. What follows `end` is set for samples, and what
-/// the table holds of them for those that it has copies of.
+/// As FIELD of prometheus_native.py. What follows `end` is set for samples.
 const Field = extern struct {
     start: u32,
     end: u32,
     head_start: u32 = 0,
     head_end: u32 = 0,
     key: u64 = 0,
-    series_id: u64 = 0,
     time_ms: u64 = 0,
     value: u64 = 0,
-    metric: u32 = 0,
     kind: Kind = .unknown,
     copies: u16 = 0,
+    _: u32 = 0,
 };
 
-/// As Table of prometheus_native.py: a hash table with linear probing. At least one slot is
-/// empty, which a key of 0 says.
+/// As KNOWN of prometheus_native.py: a sample of a series that is known. `next` is the place of the
+/// next one of its metric.
+const Known = extern struct {
+    series_id: u64,
+    time_ms: u64,
+    value: u64,
+    metric: u32,
+    next: u32 = 0,
+};
+
+/// As SLOT of prometheus_native.py. Nothing is here where the key is 0.
+const Slot = extern struct { key: u64, series_id: u64, metric: u32, copies: u32 };
+
+/// As Table of prometheus_native.py: a hash table with linear probing. At least one slot is empty.
 const Table = extern struct {
     seed: u64,
-    slots: usize,
-    keys: [*]u64,
-    series_ids: [*]u64,
-    metrics: [*]u32,
-    copies: [*]u8,
+    copies_of_known: u32,
+    slots: [*]Slot,
+    count: usize,
 
     /// Where the key is, or where it would be.
-    fn slot(self: Table, key: u64) usize {
-        const mask = self.slots - 1;
+    fn slot(self: Table, key: u64) *Slot {
+        const mask = self.count - 1;
         var place: usize = key & mask;
-        while (self.keys[place] != key and self.keys[place] != 0) place = (place + 1) & mask;
-        return place;
+        while (self.slots[place].key != key and self.slots[place].key != 0) place = (place + 1) & mask;
+        return &self.slots[place];
     }
 };
 
-/// Put keys into the table, without those that it has. Returns how many are new.
-export fn insert(
-    table: *const Table,
-    count: usize,
-    keys: [*]const u64,
-    series_ids: [*]const u64,
-    metrics: [*]const u32,
-    copies: [*]const u8,
-) usize {
+/// Put series into the table, without those that it has. Returns how many are new.
+export fn insert(table: *const Table, series: [*]const Slot, count: usize) usize {
     var new: usize = 0;
-    for (keys[0..count], series_ids, metrics, copies) |key, series_id, metric, copy| {
-        const place = table.slot(key);
-        if (table.keys[place] == key) continue;
-        table.keys[place] = key;
-        table.series_ids[place] = series_id;
-        table.metrics[place] = metric;
-        table.copies[place] = copy;
+    for (series[0..count]) |one| {
+        const slot = table.slot(one.key);
+        if (slot.key == one.key) continue;
+        slot.* = one;
         new += 1;
     }
     return new;
 }
 
 /// Note that there are so many copies now of those keys that the table has.
-export fn mark(table: *const Table, count: usize, keys: [*]const u64, copies: u8) void {
+export fn mark(table: *const Table, keys: [*]const u64, count: usize, copies: u32) void {
     for (keys[0..count]) |key| {
-        const place = table.slot(key);
-        if (table.keys[place] == key) table.copies[place] = copies;
+        const slot = table.slot(key);
+        if (slot.key == key) slot.copies = copies;
     }
 }
 
-/// Describe fields from `position` on, as many as there is room for, and move it behind them.
-/// Returns how many, or -1 where `position` is not at a field of a protobuf message.
+/// As Found of prometheus_native.py: how many fields there were, and of which sort.
+const Found = extern struct { position: usize, fields: usize, rest: usize, known: usize };
+
+/// Read fields from `position` on, as many as there is room for, and move it behind them. Those
+/// that are a sample of a known series go to `known`, all others to `rest`. Returns whether
+/// `position` is at a field of a protobuf message, or at the end.
 export fn find_fields(
     message: [*]const u8,
     size: usize,
-    position: *usize,
     table: *const Table,
-    found: [*]Field,
+    rest: [*]Field,
+    known: [*]Known,
     room: usize,
-) isize {
-    var reader = Reader{ .bytes = message[0..size], .position = position.* };
-    var count: usize = 0;
-    while (reader.position < size and count < room) : (count += 1) {
-        found[0..room][count] = reader.field(table.*) orelse return -1;
-        position.* = reader.position;
+    found: *Found,
+) bool {
+    var reader = Reader{ .bytes = message[0..size], .position = found.position };
+    found.* = .{ .position = found.position, .fields = 0, .rest = 0, .known = 0 };
+    while (reader.position < size and found.fields < room) : (found.fields += 1) {
+        var field = reader.field() orelse return false;
+        if (field.kind == .sample) {
+            const slot = table.slot(reader.key(&field, table.seed));
+            if (slot.key == field.key) field.copies = @truncate(slot.copies);
+            if (field.copies == table.copies_of_known) {
+                known[found.known] = .{
+                    .series_id = slot.series_id,
+                    .time_ms = field.time_ms,
+                    .value = field.value,
+                    .metric = slot.metric,
+                };
+                found.known += 1;
+                found.position = reader.position;
+                continue;
+            }
+        }
+        rest[found.rest] = field;
+        found.rest += 1;
+        found.position = reader.position;
     }
-    return @intCast(count);
+    return true;
 }
 
 const Reader = struct {
     bytes: []const u8,
     position: usize,
 
-    fn field(self: *Reader, table: Table) ?Field {
+    fn field(self: *Reader) ?Field {
         const start = self.position;
         const tag = self.varint() orelse return null;
         if (tag >> 3 == 0 or tag >> 32 != 0) return null;
@@ -126,7 +146,7 @@ const Reader = struct {
         switch (tag) {
             timeseries_tag => {
                 found.kind = .message;
-                self.look_for_sample(&found, content, table);
+                self.look_for_sample(&found, content);
             },
             metadata_tag => found.kind = .message,
             else => if (tag >> 3 == known_samples_tag >> 3) {
@@ -136,8 +156,8 @@ const Reader = struct {
         return found;
     }
 
-    /// Whether a TimeSeries ends with one plain sample, and what is known of what is before it.
-    fn look_for_sample(self: *Reader, found: *Field, start: usize, table: Table) void {
+    /// Whether a TimeSeries ends with one plain sample.
+    fn look_for_sample(self: *Reader, found: *Field, start: usize) void {
         const end = self.position;
         if (end - start <= zero_bytes) return;
         const last = self.word(end - 8);
@@ -156,15 +176,14 @@ const Reader = struct {
         inline for (0..6) |place| {
             found.time_ms |= (last >> (16 + 8 * place) & 0x7F) << 7 * place;
         }
-        const hash = std.hash.Wyhash.hash(table.seed, self.bytes[start..head_end]);
+    }
+
+    /// What is looked up of a sample: its labels as they were sent, and its day.
+    fn key(self: *Reader, found: *Field, seed: u64) u64 {
+        const hash = std.hash.Wyhash.hash(seed, self.bytes[found.head_start..found.head_end]);
         const day = (found.time_ms + (hash & (1 << day_bits) - 1)) >> day_bits;
         found.key = @max(hash ^ day *% day_mix, 1);
-        const slot = table.slot(found.key);
-        if (table.keys[slot] == found.key) {
-            found.series_id = table.series_ids[slot];
-            found.metric = table.metrics[slot];
-            found.copies = table.copies[slot];
-        }
+        return found.key;
     }
 
     fn varint(self: *Reader) ?u64 {
@@ -185,46 +204,103 @@ const Reader = struct {
     }
 };
 
-/// Write the fields at `places`, samples sorted by metric, as one KnownSamples for each metric.
-/// `names` are the metrics' names as fields behind each other, `name_ends` where each ends. Returns
-/// the bytes that are written, or that would be where there is no `room`.
-export fn write_known_samples(
-    fields: [*]const Field,
-    places: [*]const u64,
-    count: usize,
-    names: [*]const u8,
-    name_ends: [*]const u64,
-    out: [*]u8,
-    room: usize,
-) usize {
-    var writer = Writer{ .bytes = out[0..room] };
-    var rest = places[0..count];
-    while (rest.len > 0) {
-        const metric = fields[rest[0]].metric;
-        var same: usize = 1;
-        while (same < rest.len and fields[rest[same]].metric == metric) same += 1;
-        const name_start = if (metric == 0) 0 else name_ends[metric - 1];
-        writer.group(fields, rest[0..same], names[name_start..name_ends[metric]]);
-        rest = rest[same..];
+/// As METRIC of prometheus_native.py: where the name of a metric ends, as a field, among all names;
+/// and of the samples that are being written the first and the last of this metric, how many they
+/// are, and the metric that came next. `samples` is 0 in between.
+const Metric = extern struct {
+    name_end: u64,
+    first: u32 = 0,
+    last: u32 = 0,
+    samples: u32 = 0,
+    next: u32 = 0,
+};
+
+/// Chain samples of the same metric. Returns how many bytes write_known_samples will write.
+export fn chain_known_samples(known: [*]Known, count: usize, metrics: [*]Metric) usize {
+    var size: usize = 0;
+    var newest: ?*Metric = null;
+    for (known[0..count], 0..) |sample, place| {
+        const metric = &metrics[sample.metric];
+        if (metric.samples == 0) {
+            metric.first = @intCast(place);
+            if (newest) |before| before.next = sample.metric;
+            newest = metric;
+        } else {
+            known[metric.last].next = @intCast(place);
+        }
+        metric.last = @intCast(place);
+        metric.samples += 1;
     }
-    return writer.size;
+    var left = count;
+    var number = known[0].metric;
+    while (left > 0) : (number = metrics[number].next) {
+        left -= metrics[number].samples;
+        const content = content_bytes(metrics, number);
+        size += varint_bytes(known_samples_tag) + varint_bytes(content) + content;
+    }
+    return size;
+}
+
+/// Write samples that are chained as one KnownSamples for each metric, in the order in which they
+/// came. `names` are the metrics' names as fields behind each other.
+export fn write_known_samples(
+    known: [*]const Known,
+    count: usize,
+    metrics: [*]Metric,
+    names: [*]const u8,
+    out: [*]u8,
+    size: usize,
+) void {
+    var writer = Writer{ .bytes = out[0..size] };
+    var left = count;
+    var number = known[0].metric;
+    while (left > 0) {
+        const metric = &metrics[number];
+        writer.varint(known_samples_tag);
+        writer.varint(content_bytes(metrics, number));
+        writer.put(names[name_start(metrics, number)..metric.name_end]);
+        writer.columns(known, metric.first, metric.samples);
+        left -= metric.samples;
+        metric.samples = 0;
+        number = metric.next;
+    }
+}
+
+fn name_start(metrics: [*]const Metric, number: u32) usize {
+    return if (number == 0) 0 else metrics[number - 1].name_end;
+}
+
+/// What a KnownSamples has behind its length.
+fn content_bytes(metrics: [*]const Metric, number: u32) usize {
+    const name_bytes = metrics[number].name_end - name_start(metrics, number);
+    const column_bytes = 8 * @as(usize, metrics[number].samples);
+    return name_bytes + 3 * (1 + varint_bytes(column_bytes) + column_bytes);
 }
 
 const Writer = struct {
     bytes: []u8,
     size: usize = 0,
 
-    fn group(self: *Writer, fields: [*]const Field, places: []const u64, name: []const u8) void {
-        const column_bytes = 8 * places.len;
-        const content = name.len + 3 * (1 + varint_bytes(column_bytes) + column_bytes);
-        self.varint(known_samples_tag);
-        self.varint(content);
-        self.put(name);
-        inline for (.{ "series_id", "time_ms", "value" }, 2..) |column, number| {
-            self.varint(number << 3 | 2);
-            self.varint(column_bytes);
-            for (places) |place| self.put(std.mem.asBytes(&@field(fields[place], column)));
+    /// The samples of one metric, from `first` on along their chain.
+    fn columns(self: *Writer, known: [*]const Known, first: u32, count: usize) void {
+        const series_ids = self.column(2, count);
+        const times_ms = self.column(3, count);
+        const values = self.column(4, count);
+        var place = first;
+        for (series_ids, times_ms, values) |*series_id, *time_ms, *value| {
+            const sample = &known[place];
+            series_id.* = sample.series_id;
+            time_ms.* = sample.time_ms;
+            value.* = sample.value;
+            place = sample.next;
         }
+    }
+
+    fn column(self: *Writer, number: usize, count: usize) []align(1) u64 {
+        self.varint(number << 3 | 2);
+        self.varint(8 * count);
+        defer self.size += 8 * count;
+        return @ptrCast(self.bytes[self.size..][0 .. 8 * count]);
     }
 
     fn varint(self: *Writer, number: usize) void {
@@ -234,7 +310,7 @@ const Writer = struct {
     }
 
     fn put(self: *Writer, bytes: []const u8) void {
-        if (self.bytes.len > 0) @memcpy(self.bytes[self.size..][0..bytes.len], bytes);
+        @memcpy(self.bytes[self.size..][0..bytes.len], bytes);
         self.size += bytes.len;
     }
 };

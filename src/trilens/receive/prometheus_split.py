@@ -30,7 +30,7 @@ from xxhash import xxh3_64_intdigest
 
 from trilens.errors import Refused
 from trilens.protobuf_wire import block
-from trilens.receive.known_series import COPIES, KnownSeries
+from trilens.receive.known_series import KnownSeries
 from trilens.receive.prometheus_native import FOREIGN, MESSAGE, SAMPLE, Fields, Hashes, Reader
 from trilens.receive.prometheus_schema import V1
 from trilens.receive.protobuf_check import FIELDS_MAX, checked
@@ -52,16 +52,16 @@ def split(message: bytes, known: KnownSeries) -> Split:
     cut = _Cut(message, known)
     reader = Reader(message)
     fields_left = FIELDS_MAX
-    while reader.position < len(message):
-        found, samples = known.read(reader)
+    while not reader.is_at_end:
+        found = known.read(reader)
         if found is None:
             raise Refused(
                 "malformed", f"no protobuf field at byte {reader.position} of the request"
             )
-        fields_left -= len(found)
+        fields_left -= reader.found.fields
         if fields_left < 0:
             raise Refused("too_large", f"more than {FIELDS_MAX} fields")
-        cut.add(found, samples)
+        cut.add(*found)
     return Split(cut.kept(), cut.learn)
 
 
@@ -77,11 +77,10 @@ class _Cut:
     again: list[Hashes] = field(default_factory=list)
     has_foreign: bool = False
 
-    def add(self, found: Fields, samples: bytes) -> None:
-        """`samples` are those of `found` that are known, as they are kept."""
+    def add(self, rest: Fields, samples: bytes) -> None:
+        """`samples` are those of known series, as they are kept, `rest` is all else."""
         if samples:
             self.known_samples.append(samples)
-        rest = found[found["copies"] < COPIES]
         if not len(rest):
             return
         kinds = rest["kind"]
