@@ -46,7 +46,7 @@ class Counting(EngineSource):
     """Remembers what the engine was asked to compute, and whether it did."""
 
     def __init__(self) -> None:
-        super().__init__(asker())
+        super().__init__(asker(), light_samples_max=0)
         self.computed: list[GridQuery] = []
         self.left: list[GridQuery] = []
 
@@ -247,7 +247,9 @@ class Computing(Stored):
         if query.without:
             grouping = tuple(sorted({*grouping, STATE}))
         matchers = (*query.matchers, self._one_state)
-        vector = EngineSource(asker()).grids(replace(query, matchers=matchers, grouping=grouping))
+        vector = EngineSource(asker(), light_samples_max=0).grids(
+            replace(query, matchers=matchers, grouping=grouping)
+        )
         if vector is None:
             return None
         vector.labels = [drop_labels(labels, [STATE]) for labels in vector.labels]

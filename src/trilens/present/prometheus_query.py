@@ -23,6 +23,8 @@ from trilens.query.promql.parser_types import children, type_of
 from trilens.query.promql.printer import pretty
 from trilens.query.promql.tree_json import tree_json
 from trilens.query.promql_store import catalog
+from trilens.query.promql_store.known_series import KnownSeries
+from trilens.query.promql_store.light import OutgrownError
 from trilens.query.promql_store.otlp_catalog import OtlpCatalog
 from trilens.query.promql_store.source import EngineSource, SelectLimits
 from trilens.query.promql_values.annotations import Annotations
@@ -55,6 +57,7 @@ class Question:
     ask: Asker
     limits: PromqlLimits
     program: Program
+    known: KnownSeries
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +152,10 @@ class _Run:
 
     def value(self, grid: Grid) -> Value:
         ask, limits = self.question.ask, self.question.limits
-        self.source = EngineSource(ask, SelectLimits(limits.series, limits.samples))
+        within = SelectLimits(limits.series, limits.samples)
+        self.source = EngineSource(ask, within, self.question.known)
         timeout_ms = self._length_ms("timeout", int(limits.seconds * 1000))
-        within = Limits(
+        may_use = Limits(
             samples_max=limits.samples,
             series_max=limits.series,
             timeout_s=min(timeout_ms / 1000, limits.seconds),
@@ -159,7 +163,11 @@ class _Run:
             is_canceled=lambda: ask.is_stopped,
         )
         began_s = time.perf_counter()
-        value = evaluate(self.expr, grid, self.source, self.notes, within)
+        try:
+            value = evaluate(self.expr, grid, self.source, self.notes, may_use)
+        except OutgrownError:
+            self.notes = Annotations()
+            value = evaluate(self.expr, grid, self.source, self.notes, may_use)
         self.took_s = time.perf_counter() - began_s
         return value
 

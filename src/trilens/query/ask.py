@@ -75,13 +75,14 @@ class Asker:
     """Asks the questions of one request, one after the other; they share `query_id`.
 
     `stop` may be called from another thread: it ends the running question and refuses further
-    ones.
+    ones. `series_version` is RawStream's, of the last question.
     """
 
     def __init__(self, engine: Engine, limits: AskLimits) -> None:
         self.limits = limits
         self.cost = Cost()
         self.asked: list[Statement] = []
+        self.series_version = ""
         self._engine = engine
         self._query_id = str(uuid.uuid4())
         self._count = 0
@@ -127,6 +128,7 @@ class Asker:
                     timeout_s=self.limits.seconds + _PATIENCE_S,
                 ) as stream,
             ):
+                self.series_version = stream.series_version
                 return read(stream)
         except EngineError as error:
             raise from_engine(error, "") from error

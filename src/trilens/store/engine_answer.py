@@ -78,12 +78,16 @@ class RawStream(Iterator[bytes]):
     Not for several threads at once, but close() may come from another one and never waits: the
     reader then gets EngineBusy or the end, and cleans up. The connection goes back to the pool
     only when the answer was read to its end, so that nobody else can be given it too early.
+
+    All queries with the same `series_version` found the same rows in the tables of series,
+    histograms and metadata; it is empty where that is not known.
     """
 
     def __init__(self, response: Any) -> None:
         self._response = response  # a urllib3.HTTPResponse
         tag = response.headers.get("X-ClickHouse-Exception-Tag", "")
         self._marker = f"__exception__\r\n{tag}\r\n".encode() if tag else b""
+        self.series_version: str = response.headers.get("X-Trilens-Series-Version", "")
         self._held = b""
         # Without its pool a response keeps its connection, whatever happens to it.
         self._pool, response._pool = response._pool, None  # noqa: SLF001

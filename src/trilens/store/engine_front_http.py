@@ -3,8 +3,9 @@
 Spoken: GET and POST on `/` (SQL in `query`, in the body, or both: then a body after an INSERT
 is its data), `/ping`, `database`, `query_id`, `default_format`, `param_*`, any setting by name,
 chunked answers with errors in the middle as ClickHouse 25.11 and later writes them, exception
-codes and summary in headers. Not spoken: sessions, compression, users; asking for a session or
-sending a compressed body is refused. A query whose client goes away is killed.
+codes and summary in headers. Of our own is one header, SERIES_VERSION. Not spoken: sessions,
+compression, users; asking for a session or sending a compressed body is refused. A query whose
+client goes away is killed.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from trilens.store.engine_front_sql import parse
 
 SQL_BYTES_MAX = 64 << 20
 WRITE_BUFFER_BYTES_MAX = 1 << 20
+SERIES_VERSION = "X-Trilens-Series-Version"  # Front.series_version
 # A client that takes nothing for this long is gone, whatever its socket says.
 WRITE_STALL_S_MAX = 120.0
 # Parameters of the protocol that are not settings, or that mean nothing here.
@@ -192,24 +194,25 @@ class Connection(asyncio.Protocol):
         async with lane:
             if job.is_dropped:
                 raise Failed(394, "Code: 394. DB::Exception: Query was cancelled.")
+            headers = [*_headers(job), (SERIES_VERSION, self._front.series_version)]
             answer = await lane.run(self._front.runner.run, job)
+            headers.append(("X-ClickHouse-Format", answer.format))
             if isinstance(answer, Whole):
-                headers = [*_headers(job), ("X-ClickHouse-Summary", answer.summary)]
-                self._write(200, [*headers, ("X-ClickHouse-Format", answer.format)], answer.body)
+                headers.append(("X-ClickHouse-Summary", answer.summary))
+                self._write(200, headers, answer.body)
             else:
-                await self._stream(lane, job, answer)
+                await self._stream(lane, headers, answer)
 
-    async def _stream(self, lane: Lane, job: Job, answer: Pieces) -> None:
+    async def _stream(self, lane: Lane, headers: list[tuple[str, str]], answer: Pieces) -> None:
         """Answer in chunks.
 
         An error in the middle is written as ClickHouse does it, then the connection ends
         without the last chunk, so that no client can take the part for the whole.
         """
         tag = secrets.token_hex(8)
-        headers = [*_headers(job), ("X-ClickHouse-Format", answer.format)]
-        headers += [("X-ClickHouse-Exception-Tag", tag), ("Transfer-Encoding", "chunked")]
+        more = [("X-ClickHouse-Exception-Tag", tag), ("Transfer-Encoding", "chunked")]
         try:
-            self._send(_head(200, headers), b"\r\n")
+            self._send(_head(200, [*headers, *more]), b"\r\n")
             while piece := await lane.run(answer.next_piece):
                 self._send(b"%x\r\n" % len(piece), piece, b"\r\n")
                 await asyncio.wait_for(self._writable.wait(), WRITE_STALL_S_MAX)

@@ -25,7 +25,12 @@ HEARTBEAT_SQL = "SELECT 1"
 LANE_SLOTS = {"load": 3, "query": 6, "guest": 4, "control": 2, "heartbeat": 1}
 MEMORY = "max_memory_usage"
 READ_HEADS = frozenset({"SELECT", "WITH", "SHOW", "DESCRIBE", "DESC", "EXPLAIN", "EXISTS"})
+NO_WRITE_HEADS = READ_HEADS | {"KILL"}
 LANE_WAITING_MAX = 64
+# What is inserted here says nothing about series: nothing but records is made of it.
+RECORD_TABLES = frozenset(
+    {"trilens.sample_values", "trilens.sample_rows", "trilens.log_rows", "trilens.span_rows"}
+)
 
 
 class Lane:
@@ -58,6 +63,30 @@ class Lane:
         return await asyncio.get_running_loop().run_in_executor(self._threads, call, *args)
 
 
+class _Version:
+    """Of what may be written at any moment between begin and end of a statement."""
+
+    def __init__(self) -> None:
+        self._epoch = uuid.uuid4().hex  # another engine has other versions
+        self._begun = 0
+        self._ended = 0
+
+    def begin(self) -> None:
+        self._begun += 1
+
+    def end(self) -> None:
+        self._ended += 1
+
+    @property
+    def text(self) -> str:
+        return f"{self._epoch}-{self._begun}" if self._begun == self._ended else ""
+
+
+def _tells_of_series(job: Job) -> bool:
+    statement = job.statement
+    return statement.head not in NO_WRITE_HEADS and statement.target not in RECORD_TABLES
+
+
 class Front:
     """What all connections share: the runner, the lanes, the budgets of bodies and of reads."""
 
@@ -71,6 +100,7 @@ class Front:
         self.lanes = {name: Lane(name, most) for name, most in slots.items()}
         self._read_bytes_max = read_bytes_max
         self._running: dict[str, Job] = {}
+        self._series = _Version()
         self._kills: set[asyncio.Task[None]] = set()
 
     async def ping(self) -> None:
@@ -105,6 +135,8 @@ class Front:
                 "(QUERY_WITH_SAME_ID_IS_ALREADY_RUNNING)",
             )
         self._running[job.query_id] = job
+        if _tells_of_series(job):
+            self._series.begin()
         if job.statement.head == "KILL":  # also what still waits for its turn
             for value in job.params.values():
                 if (waiting := self._running.get(value)) is not None:
@@ -113,6 +145,16 @@ class Front:
     def end(self, job: Job) -> None:
         if self._running.get(job.query_id) is job:
             del self._running[job.query_id]
+            if _tells_of_series(job):
+                self._series.end()
+
+    @property
+    def series_version(self) -> str:
+        """Two statements that begin with the same version find the same series.
+
+        Empty while it may change.
+        """
+        return self._series.text
 
     def drop(self, job: Job) -> None:
         """Nobody waits for this job any more: stop it if it runs, forget it if it waits."""

@@ -44,10 +44,14 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One SQL text as the front sees it. `head` is the first word, upper case."""
+    """One SQL text as the front sees it.
+
+    `head` is the first word, upper case; `target` the table of an INSERT as it is written there.
+    """
 
     text: str
     head: str
+    target: str
     format: str | None
     format_start: int
     input_call: tuple[int, int] | None
@@ -73,6 +77,7 @@ def parse(sql: str) -> Statement:
     return Statement(
         text=sql,
         head=next((t.text.upper() for t in found if t.kind == "word"), ""),
+        target=_target(found),
         format=found[at + 1].text if at is not None else None,
         format_start=found[at].start if at is not None else len(sql),
         input_call=(found[call].start, found[call + 3].end) if call is not None else None,
@@ -89,6 +94,14 @@ def with_body_file(statement: Statement, path: str) -> str:
     start, end = statement.input_call
     call = f"file('{path}', '{statement.format}', {statement.input_structure})"
     return statement.text[:start] + call + statement.text[end : statement.format_start]
+
+
+def _target(found: list[Token]) -> str:
+    """What follows INSERT INTO, if it is a name with its database."""
+    words = found[:5]
+    if len(words) < 5 or not (words[0].is_word("INSERT") and words[1].is_word("INTO")):
+        return ""
+    return "".join(t.text for t in words[2:]) if words[3].text == "." else ""
 
 
 def _format_at(found: list[Token]) -> int | None:

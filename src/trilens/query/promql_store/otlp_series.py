@@ -149,6 +149,14 @@ class Families:
     ask: Asker
     _known: list[Family] | None = None
 
+    @property
+    def is_known(self) -> bool:
+        return self._known is not None
+
+    def take(self, families: Sequence[Family]) -> None:
+        """Somebody else has asked."""
+        self._known = list(families)
+
     def all(self) -> list[Family]:
         """Of all times."""
         if self._known is None:

@@ -4,36 +4,31 @@
     identities  sample_rows    floats                                (columns)
                 histogram_rows histograms, if the metric has any     (columns)
 
-Identities with equal labels are one series. Of several samples of a series at one time one counts,
-whatever the order of rows on disk: the histogram, then the value whose bits are greatest.
-
-What the engine can compute itself instead of handing out samples is asked for by grids.py.
+What the engine can compute itself instead of handing out samples is asked for by grids.py, a few
+samples by light.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trilens.errors import Refused
 from trilens.query.ask import Asker, Bound, Statement
 from trilens.query.columns import Column, numbers
 from trilens.query.promql.ast import Selector
 from trilens.query.promql.errors import PromqlError
-from trilens.query.promql_histograms.histograms import Histogram
 from trilens.query.promql_store.grids import read_grids
-from trilens.query.promql_store.histograms import (
-    HISTOGRAM_COLUMNS,
-    IS_HISTOGRAM,
-    histograms_of,
-)
+from trilens.query.promql_store.histograms import HISTOGRAM_COLUMNS, IS_HISTOGRAM
+from trilens.query.promql_store.known_series import KnownSeries
+from trilens.query.promql_store.light import SAMPLES_MAX, Light
 from trilens.query.promql_store.otlp_source import OtlpSource
 from trilens.query.promql_store.otlp_tracks import merged
 from trilens.query.promql_store.refusals import TOO_MANY_SAMPLES, from_refused
+from trilens.query.promql_store.samples import Found, cut
 from trilens.query.promql_store.series import (
     SORTED_LABELS,
     in_time,
@@ -41,7 +36,7 @@ from trilens.query.promql_store.series import (
     series_condition,
 )
 from trilens.query.promql_values.pushdown import GridQuery
-from trilens.query.promql_values.values import Floats, Labels, RawSeries, Times, Vector
+from trilens.query.promql_values.values import RawSeries, Vector
 from trilens.query.tables import HISTOGRAMS, SAMPLE_VALUE, SAMPLES, SERIES
 
 # So many identities are named one by one; more are asked for by their matchers.
@@ -67,37 +62,36 @@ class _Wanted:
 
 
 @dataclass(slots=True)
-class _Found:
-    """Identities in ascending order; `place` says which of `labels` each has."""
-
-    labels: list[Labels]
-    ids: NDArray[np.uint64]
-    place: NDArray[np.int64]
-    metrics: list[str]
-    has_histograms: bool
-
-
-@dataclass(slots=True)
 class EngineSource:
     """A Source over the engine, for one query: what it may read is counted."""
 
     ask: Asker
     limits: SelectLimits = field(default_factory=SelectLimits)
+    known: KnownSeries = field(default_factory=KnownSeries)  # to other queries too
+    light_samples_max: int = SAMPLES_MAX
     samples_left: int = field(init=False)
     series_left: int = field(init=False)
     otlp: OtlpSource = field(init=False)
+    light: Light = field(init=False)
     refused: set[GridQuery] = field(default_factory=set)  # by grids
 
     def __post_init__(self) -> None:
         self.samples_left = self.limits.samples
         self.series_left = self.limits.series
         self.otlp = OtlpSource(self)
+        self.light = Light(self, self.otlp, self.known, self.light_samples_max)
 
     def select(self, selector: Selector, start_ms: int, end_ms: int) -> list[RawSeries]:
         """Series in the order of their labels; those without samples are left out.
 
-        Raises PromqlError.
+        Raises PromqlError; and OutgrownError, where `known` is shared with other queries.
         """
+        try:
+            light = self.light.select(selector.matchers, start_ms, end_ms)
+        except Refused as refused:
+            raise from_refused(refused, selector.span, is_stopped=self.ask.is_stopped) from refused
+        if light is not None:
+            return light
         sent = self._of_prometheus(selector, start_ms, end_ms)
         return merged(sent, self.otlp.select(selector, start_ms, end_ms))
 
@@ -109,18 +103,25 @@ class EngineSource:
                 return []
             samples = self._read(wanted, found, SAMPLES, f"{SAMPLE_VALUE} AS value")
             if not found.has_histograms:
-                return _cut(found, samples)
+                return cut(found, samples)
             points = self._read(wanted, found, HISTOGRAMS, HISTOGRAM_COLUMNS, IS_HISTOGRAM)
         except Refused as refused:
             raise from_refused(refused, selector.span, is_stopped=self.ask.is_stopped) from refused
-        return _cut(found, samples, points)
+        return cut(found, samples, points)
 
     def grids(self, query: GridQuery) -> Vector | None:
-        if self.otlp.is_asked(query.matchers):
+        if self._is_light(query) or self.otlp.is_asked(query.matchers):
             return None
         return read_grids(query, self.ask, self.series_left, self.limits.samples, self.refused)
 
-    def _series(self, wanted: _Wanted) -> _Found:
+    def _is_light(self, query: GridQuery) -> bool:
+        start_ms, end_ms = query.grid.start_ms - query.range_ms, query.grid.end_ms
+        try:
+            return self.light.is_light(query.matchers, start_ms, end_ms)
+        except Refused:
+            return False  # for the same reason more will be refused, in words that show the place
+
+    def _series(self, wanted: _Wanted) -> Found:
         rows = self.ask.rows(_series_statement(wanted, self.series_left + 1))
         if len(rows) > self.series_left:
             raise PromqlError(
@@ -131,7 +132,7 @@ class EngineSource:
         every = [tuple(row["shown"].items()) for row in rows]
         labels = sorted(set(every))
         place_of = {one: place for place, one in enumerate(labels)}
-        return _Found(
+        return Found(
             labels,
             np.array([row["series_id"] for row in rows], np.uint64),
             np.array([place_of[one] for one in every], np.int64),
@@ -140,7 +141,7 @@ class EngineSource:
         )
 
     def _read(
-        self, wanted: _Wanted, found: _Found, table: str, columns: str, condition: str = "1"
+        self, wanted: _Wanted, found: Found, table: str, columns: str, condition: str = "1"
     ) -> Mapping[str, Column]:
         """Columns id, time, start and those asked for, by id and time. Takes from what is left."""
         bound = Bound()
@@ -185,87 +186,10 @@ def _series_statement(wanted: _Wanted, limit: int) -> Statement:
     )
 
 
-def _ids_condition(wanted: _Wanted, found: _Found, bound: Bound) -> str:
+def _ids_condition(wanted: _Wanted, found: Found, bound: Bound) -> str:
     if len(found.ids) <= NAMED_IDS_MAX:
         return f"series_id IN {bound(found.ids.tolist(), 'Array(UInt64)')}"
     matchers = wanted.selector.matchers
     if len(matchers) == 1 and metric_is(matchers) is not None:
         return "1"
     return f"series_id IN (SELECT series_id FROM {SERIES} WHERE {wanted.condition(bound)})"
-
-
-@dataclass(slots=True)
-class _Run:
-    """Samples of one identity, by time. `histograms` are None for floats and stale markers."""
-
-    times_ms: Times
-    values: Floats
-    starts_ms: Times
-    histograms: list[Histogram | None] | None
-
-    def is_ascending(self) -> bool:
-        return bool((self.times_ms[1:] > self.times_ms[:-1]).all())
-
-
-def _cut(found: _Found, *tables: Mapping[str, Column]) -> list[RawSeries]:
-    """Series with samples, in the order of their labels."""
-    runs: dict[int, list[_Run]] = {}
-    has_starts = False
-    for columns in tables:
-        has_starts |= bool(numbers(columns, "start", np.int64).any())
-        for place, run in _runs(found, columns):
-            runs.setdefault(place, []).append(run)
-    return [
-        _series(found.labels[place], runs[place], has_starts=has_starts) for place in sorted(runs)
-    ]
-
-
-def _runs(found: _Found, columns: Mapping[str, Column]) -> Iterator[tuple[int, _Run]]:
-    """Each identity's rows with its place. Without a condition on them there may be newer ones."""
-    ids = numbers(columns, "id", np.uint64)
-    if not len(ids):
-        return
-    edges = [0, *(np.flatnonzero(ids[1:] != ids[:-1]) + 1).tolist(), len(ids)]
-    at = np.minimum(np.searchsorted(found.ids, ids[edges[:-1]]), len(found.ids) - 1)
-    is_known = (found.ids[at] == ids[edges[:-1]]).tolist()
-    places = found.place[at].tolist()
-    histograms = histograms_of(columns) if "scale" in columns else None
-    times_ms = numbers(columns, "time", np.int64)
-    values = numbers(columns, "value", np.float64)
-    starts_ms = numbers(columns, "start", np.int64)
-    for n, place in enumerate(places):
-        if is_known[n]:
-            part = slice(edges[n], edges[n + 1])
-            own = None if histograms is None else histograms[part]
-            yield place, _Run(times_ms[part], values[part], starts_ms[part], own)
-
-
-def _series(labels: Labels, runs: list[_Run], *, has_starts: bool) -> RawSeries:
-    run = runs[0] if len(runs) == 1 else _joined(runs)
-    if not run.is_ascending():
-        run = _once_a_time(run)
-    starts_ms = run.starts_ms if has_starts else None
-    return RawSeries(labels, run.times_ms, run.values, run.histograms, starts_ms)
-
-
-def _joined(runs: list[_Run]) -> _Run:
-    histograms: list[Histogram | None] = []
-    for run in runs:
-        histograms += run.histograms or [None] * len(run.times_ms)
-    return _Run(
-        np.concatenate([run.times_ms for run in runs]),
-        np.concatenate([run.values for run in runs]),
-        np.concatenate([run.starts_ms for run in runs]),
-        histograms if any(one is not None for one in histograms) else None,
-    )
-
-
-def _once_a_time(run: _Run) -> _Run:
-    is_histogram = np.zeros(len(run.times_ms), np.bool_)
-    if run.histograms is not None:
-        is_histogram[:] = [one is not None for one in run.histograms]
-    order = np.lexsort((run.values.view(np.int64), is_histogram, run.times_ms))
-    times_ms = run.times_ms[order]
-    kept = order[np.append(times_ms[1:] != times_ms[:-1], True)]
-    histograms = run.histograms and [run.histograms[row] for row in kept.tolist()]
-    return _Run(run.times_ms[kept], run.values[kept], run.starts_ms[kept], histograms)
