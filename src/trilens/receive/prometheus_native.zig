@@ -13,8 +13,9 @@ const sample_bytes = 18;
 /// 12 07 10 <..>, for a value of 0
 const zero_bytes = 9;
 
-/// Two thirds of a day, in ms.
+/// Two thirds of a day, in ms, and the 32nd part of it.
 const day_bits = 26;
+const day_part_bits = 21;
 /// Odd, so no two days are alike.
 const day_mix = 0x9E3779B97F4A7C15;
 
@@ -181,7 +182,8 @@ const Reader = struct {
     /// What is looked up of a sample: its labels as they were sent, and its day.
     fn key(self: *Reader, found: *Field, seed: u64) u64 {
         const hash = std.hash.Wyhash.hash(seed, self.bytes[found.head_start..found.head_end]);
-        const day = (found.time_ms + (hash & (1 << day_bits) - 1)) >> day_bits;
+        const begin = hash & (1 << day_bits) - (1 << day_part_bits);
+        const day = (found.time_ms + begin) >> day_bits;
         found.key = @max(hash ^ day *% day_mix, 1);
         return found.key;
     }

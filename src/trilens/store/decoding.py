@@ -35,10 +35,14 @@ _INPUT_FORMAT = re.compile(r"\binput\(.*\bFORMAT (\w+)\s*$", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What a statement reads, in a format of the engine's. Its pieces may be asked for again."""
+    """What a statement reads, in a format of the engine's. Its pieces may be asked for again.
+
+    `records` is how many rows that are records it holds, where that is known.
+    """
 
     format: str
     pieces: Iterable[bytes]
+    records: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +118,9 @@ class _Delimited:
 def _write_bodies(messages: Sequence[bytes]) -> Iterator[Body]:
     """Samples of known series as columns, and what else there is as it came."""
     block, rests = block_of_known_samples(messages)
-    if block or not rests:
-        yield Body("Native", [block])
-    if rests or not block:
+    if block.samples or not rests:
+        yield Body("Native", [block.data], block.samples)
+    if rests or not block.samples:
         yield from delimited(rests)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -37,7 +38,13 @@ class _Totals(ctypes.Structure):
     )  # fmt: skip
 
 
-def block_of_known_samples(messages: Sequence[bytes]) -> tuple[bytes, list[bytes]]:
+@dataclass(frozen=True, slots=True)
+class Block:
+    data: bytes
+    samples: int
+
+
+def block_of_known_samples(messages: Sequence[bytes]) -> tuple[Block, list[bytes]]:
     """The block, empty where no series is known, and the rests that are not empty.
 
     Raises Undecodable when a message is damaged.
@@ -52,7 +59,7 @@ def block_of_known_samples(messages: Sequence[bytes]) -> tuple[bytes, list[bytes
         raise Undecodable(0, f"message {sound} of {len(messages)} is no WriteRequest as it is kept")
     left = [m[start:] for m, start in zip(messages, rests.tolist(), strict=True) if start < len(m)]
     if not totals.samples:
-        return b"", left
+        return Block(b"", 0), left
     groups = np.empty(_GROUP_BYTES * totals.groups, np.uint8)
     samples = np.empty(_SAMPLE_BYTES * totals.samples, np.uint8)
     names_bytes = totals.name_bytes + _NAME_BYTES * totals.groups
@@ -61,7 +68,7 @@ def block_of_known_samples(messages: Sequence[bytes]) -> tuple[bytes, list[bytes
         *arguments, groups.ctypes.data, samples.ctypes.data, ctypes.byref(totals),
         out.ctypes.data, len(out),
     )  # fmt: skip
-    return out[:size].tobytes(), left
+    return Block(out[:size].tobytes(), totals.samples), left
 
 
 _SIZE, _ARRAY = ctypes.c_size_t, ctypes.c_void_p

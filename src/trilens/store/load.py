@@ -51,7 +51,7 @@ class Load:
         self._tried = _Tried()
         self._first = 0
         self._first_left = 0
-        # The engine counts what views write on the way too; of these formats it writes once.
+        # What views write on the way counts as written too; of these formats rows are written once.
         self._writes_once = len(self.tables) == 1
 
     def run(self, number: int, messages: Sequence[bytes]) -> int:
@@ -74,7 +74,7 @@ class Load:
                 self._rows.remove(self.tables, number)
                 self._first, self._first_left = place + 1, FALLBACK_FIRST
             else:
-                return written if self._writes_once else self._count(number)
+                return self._count(number) if written is None else written
         raise AssertionError("a format has at least one statement")
 
     def remove(self, number: int, failure: Exception | None = None) -> None:
@@ -105,12 +105,21 @@ class Load:
         self._first_left -= 1
         return self._first
 
-    def _run(self, decode: Decode, number: int, messages: Sequence[bytes]) -> int:
-        """Rows that the first statement has written."""
+    def _run(self, decode: Decode, number: int, messages: Sequence[bytes]) -> int | None:
+        """Rows that are records; None where they have to be counted."""
         self._tried.decode = decode
-        return sum(self._run_one(decode, number, body) for body in self._bodies_of(messages))
+        records: int | None = 0
+        for body in self._bodies_of(messages):
+            written = self._run_one(decode, number, body)
+            if body.records is not None:
+                written = body.records
+            elif not self._writes_once:
+                records = None
+            records = None if records is None else records + written
+        return records
 
     def _run_one(self, decode: Decode, number: int, body: Body) -> int:
+        """Rows that the first statement has written, those of views on the way included."""
         written = []
         for statement in decode.statements:
             if statement.reads not in (body.format, None):
