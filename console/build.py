@@ -37,7 +37,7 @@ def _install(npm: list[str]) -> None:
     lock, installed = CONSOLE / "package-lock.json", CONSOLE / "node_modules" / ".installed"
     if installed.exists() and installed.stat().st_mtime >= lock.stat().st_mtime:
         return
-    flags = ["--no-audit", "--no-fund", "--loglevel=error"]
+    flags = ["--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"]
     subprocess.run([*npm, "ci", *flags], cwd=CONSOLE, env=_env(npm), check=True)
     installed.touch()
 
