@@ -85,7 +85,7 @@ $(dir $1)lib$(notdir $(1:.zig=.so)): $1 $(INSTALLED)
 endef
 $(foreach zig,$(ZIG),$(eval $(call compiled,$(zig))))
 
-$(MODULES): $(UV) console/package-lock.json
+$(MODULES): console/package-lock.json | $(UV)
 	$(BIN)/python console/build.py install
 
 $(UI): $(MODULES) $(CONSOLE)
