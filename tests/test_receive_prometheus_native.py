@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from xxhash import xxh3_64_intdigest
 
 from trilens.errors import Refused
 from trilens.protobuf_wire import block, fixed64, number, tag
@@ -22,6 +23,7 @@ from trilens.receive.prometheus_native import (
     Table,
 )
 from trilens.receive.prometheus_schema import V1, V1_KEPT
+from trilens.receive.prometheus_split import _identity
 from trilens.receive.protobuf_check import _varint, _Walk, runs
 
 NOW_MS = 1_790_000_000_000
@@ -132,6 +134,36 @@ def test_the_key_is_of_labels_and_day_and_seed() -> None:
 def test_many_fields() -> None:
     parts, _ = found(block(1, b"") * 20_000)
     assert len(parts) == 20_000
+
+
+TEXTS = st.sampled_from(["", "__name__", "a", "b", "é", "x" * 130])
+HEADS = st.lists(st.tuples(TEXTS, TEXTS), max_size=5).map(
+    lambda labels: b"".join(
+        block(1, block(1, name.encode()) + block(2, value.encode())) for name, value in labels
+    )
+)
+
+
+@given(st.one_of(HEADS, st.tuples(HEADS, st.binary(max_size=6)).map(b"".join)))
+@example(block(1, b"\x0a\x81\x00a" + block(2, b"b")))
+@example(block(1, block(1, b"a") + block(2, b"b") + block(3, b"")))
+@example(block(1, block(1, b"b") + block(2, b"b")) + block(1, block(1, b"a") + block(2, b"b")))
+def test_labels_that_look_as_usual_are_told_apart(head: bytes) -> None:
+    sample = V1["Sample"](value=1, timestamp=NOW_MS).SerializeToString()
+    message = block(1, head + block(2, sample))
+    ((one,), _) = found(message)
+    if one["metric_end"]:
+        metric = message[one["metric_start"] : one["metric_end"]]
+        assert _identity(head) == (xxh3_64_intdigest(head), block(1, metric))
+
+
+def test_labels_as_usual() -> None:
+    usual = [(b"__name__", b"up"), (b"job", b"a" * 200)]
+    head = b"".join(block(1, block(1, name) + block(2, value)) for name, value in usual)
+    sample = V1["Sample"](value=1, timestamp=NOW_MS).SerializeToString()
+    message = block(1, head + block(2, sample))
+    ((one,), _) = found(message)
+    assert message[one["metric_start"] : one["metric_end"]] == b"up"
 
 
 SLOTS = 128

@@ -97,16 +97,16 @@ def test_samples_are_sorted_and_all_else_is_left(messages: list) -> None:
     ]
     assert made.samples == len(samples)
     if not samples:
-        assert made.data == b""
+        assert not made.pieces
         return
     # Python's sort keeps equals in order, and so must the block.
-    assert Native(made.data).rows() == sorted(samples, key=itemgetter(0, 1, 2))
+    assert Native(b"".join(made.pieces)).rows() == sorted(samples, key=itemgetter(0, 1, 2))
 
 
 @pytest.mark.parametrize("metrics", [256, 257, 65_536, 65_537])
 def test_the_number_of_a_metric_is_as_wide_as_needed(metrics: int) -> None:
     sent = [known(str(number).encode(), [(number, T0_MS, 1)]) for number in range(metrics)]
-    rows = Native(block_of_known_samples(sent)[0].data).rows()
+    rows = Native(b"".join(block_of_known_samples(sent)[0].pieces)).rows()
     assert [int(row[0]) for row in rows] == [row[1] for row in rows]
     assert rows == sorted(rows)
     assert len(rows) == metrics
@@ -116,7 +116,7 @@ def test_the_number_of_a_metric_is_as_wide_as_needed(metrics: int) -> None:
 def test_many_samples_of_one_metric(shift: int) -> None:
     """Of ids that fill all buckets, and of ids that all fall into one."""
     samples = [((7919 * n % 1000 << 54) >> shift, 31 * n % 97, n) for n in range(50_000)]
-    rows = Native(block_of_known_samples([known(b"up", samples)])[0].data).rows()
+    rows = Native(b"".join(block_of_known_samples([known(b"up", samples)])[0].pieces)).rows()
     assert rows == [(b"up", *sample) for sample in sorted(samples, key=itemgetter(0, 1))]
 
 
@@ -149,7 +149,7 @@ def test_any_bytes(message: bytes) -> None:
         made, rests = block_of_known_samples([message])
     except Undecodable:
         return
-    rows = Native(made.data).rows() if made.samples else []
+    rows = Native(b"".join(made.pieces)).rows() if made.samples else []
     kept = message[: len(message) - len(b"".join(rests))]
     try:
         groups = V1_KEPT["WriteRequest"].FromString(kept).known

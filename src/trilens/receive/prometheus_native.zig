@@ -21,7 +21,8 @@ const day_mix = 0x9E3779B97F4A7C15;
 
 const Kind = enum(u16) { unknown, message, sample, foreign };
 
-/// As FIELD of prometheus_native.py. What follows `end` is set for samples.
+/// As FIELD of prometheus_native.py. What follows `end` is set for samples; the metric for those of
+/// series that the table does not have, if their labels look as usual.
 const Field = extern struct {
     start: u32,
     end: u32,
@@ -32,7 +33,8 @@ const Field = extern struct {
     value: u64 = 0,
     kind: Kind = .unknown,
     copies: u16 = 0,
-    _: u32 = 0,
+    metric_start: u32 = 0,
+    metric_end: u32 = 0,
 };
 
 /// As KNOWN of prometheus_native.py: a sample of a series that is known. `next` is the place of the
@@ -54,6 +56,11 @@ const Table = extern struct {
     copies_of_known: u32,
     slots: [*]Slot,
     count: usize,
+
+    /// Where the key is if nothing else is there.
+    fn slot_wanted(self: Table, key: u64) *Slot {
+        return &self.slots[key & self.count - 1];
+    }
 
     /// Where the key is, or where it would be.
     fn slot(self: Table, key: u64) *Slot {
@@ -87,6 +94,10 @@ export fn mark(table: *const Table, keys: [*]const u64, count: usize, copies: u3
 /// As Found of prometheus_native.py: how many fields there were, and of which sort.
 const Found = extern struct { position: usize, fields: usize, rest: usize, known: usize };
 
+/// Fields that are looked up together, so that the memory of the table is fetched for all of them
+/// at once.
+const together = 16;
+
 /// Read fields from `position` on, as many as there is room for, and move it behind them. Those
 /// that are a sample of a known series go to `known`, all others to `rest`. Returns whether
 /// `position` is at a field of a protobuf message, or at the end.
@@ -99,28 +110,40 @@ export fn find_fields(
     room: usize,
     found: *Found,
 ) bool {
-    var reader = Reader{ .bytes = message[0..size], .position = found.position };
     found.* = .{ .position = found.position, .fields = 0, .rest = 0, .known = 0 };
-    while (reader.position < size and found.fields < room) : (found.fields += 1) {
-        var field = reader.field() orelse return false;
-        if (field.kind == .sample) {
-            const slot = table.slot(reader.key(&field, table.seed));
-            if (slot.key == field.key) field.copies = @truncate(slot.copies);
-            if (field.copies == table.copies_of_known) {
-                known[found.known] = .{
-                    .series_id = slot.series_id,
-                    .time_ms = field.time_ms,
-                    .value = field.value,
-                    .metric = slot.metric,
-                };
-                found.known += 1;
-                found.position = reader.position;
-                continue;
+    while (found.position < size and found.fields < room) {
+        var reader = Reader{ .bytes = message[0..size], .position = found.position };
+        var fields: [together]Field = undefined;
+        var count: usize = 0;
+        while (count < @min(together, room - found.fields) and reader.position < size) : (count += 1) {
+            fields[count] = reader.field() orelse break;
+            if (fields[count].kind == .sample) {
+                fields[count].key = reader.key(fields[count], table.seed);
+                @prefetch(table.slot_wanted(fields[count].key), .{});
             }
         }
-        rest[found.rest] = field;
-        found.rest += 1;
-        found.position = reader.position;
+        if (count == 0) return false;
+        for (fields[0..count]) |*field| {
+            if (field.kind == .sample) {
+                const slot = table.slot(field.key);
+                if (slot.key != field.key) {
+                    reader.look_for_metric(field);
+                } else if (slot.copies == table.copies_of_known) {
+                    known[found.known] = .{
+                        .series_id = slot.series_id,
+                        .time_ms = field.time_ms,
+                        .value = field.value,
+                        .metric = slot.metric,
+                    };
+                    found.known += 1;
+                    continue;
+                } else field.copies = @truncate(slot.copies);
+            }
+            rest[found.rest] = field.*;
+            found.rest += 1;
+        }
+        found.fields += count;
+        found.position = fields[count - 1].end;
     }
     return true;
 }
@@ -180,12 +203,44 @@ const Reader = struct {
     }
 
     /// What is looked up of a sample: its labels as they were sent, and its day.
-    fn key(self: *Reader, found: *Field, seed: u64) u64 {
+    fn key(self: *Reader, found: Field, seed: u64) u64 {
         const hash = std.hash.Wyhash.hash(seed, self.bytes[found.head_start..found.head_end]);
         const begin = hash & (1 << day_bits) - (1 << day_part_bits);
         const day = (found.time_ms + begin) >> day_bits;
-        found.key = @max(hash ^ day *% day_mix, 1);
-        return found.key;
+        return @max(hash ^ day *% day_mix, 1);
+    }
+
+    /// Where the metric is among the labels before a sample, if their bytes are those that the
+    /// store makes of them: sorted, none empty or twice, no length longer than needed.
+    fn look_for_metric(self: *Reader, found: *Field) void {
+        var labels = Reader{ .bytes = self.bytes[0..found.head_end], .position = found.head_start };
+        var metric: []const u8 = self.bytes[found.head_start..found.head_start];
+        var before: []const u8 = "";
+        while (labels.position < labels.bytes.len) {
+            const label = labels.text(1) orelse return;
+            var parts = Reader{ .bytes = label, .position = 0 };
+            const name = parts.text(1) orelse return;
+            const value = parts.text(2) orelse return;
+            if (parts.position < label.len or value.len == 0) return;
+            if (std.mem.order(u8, before, name) != .lt) return;
+            if (std.mem.eql(u8, name, "__name__")) metric = value;
+            before = name;
+        }
+        found.metric_start = @intCast(@intFromPtr(metric.ptr) - @intFromPtr(self.bytes.ptr));
+        found.metric_end = found.metric_start + @as(u32, @intCast(metric.len));
+    }
+
+    /// The content of a field of this number, if it is the next one and its length is written as
+    /// short as it can be.
+    fn text(self: *Reader, number: u8) ?[]const u8 {
+        if (self.position == self.bytes.len or self.bytes[self.position] != number << 3 | 2) return null;
+        self.position += 1;
+        const start = self.position;
+        const length = self.varint() orelse return null;
+        if (self.position - start != varint_bytes(length)) return null;
+        if (length > self.bytes.len - self.position) return null;
+        defer self.position += length;
+        return self.bytes[self.position..][0..length];
     }
 
     fn varint(self: *Reader) ?u64 {

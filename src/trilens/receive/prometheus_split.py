@@ -11,7 +11,7 @@ kept, beside the id of its series:
 What cannot be cut like this stays a TimeSeries and is checked in full: series that are new, several
 samples, start times, exemplars, histograms, times outside 1971 to 2109. The labels of those with
 one sample are learnt when they are on disk, and known when they are there twice. A series is new
-every 18.6 hours, each at a moment of its own, so that the store sees when it was there last.
+every 18.6 hours, at one of 32 moments, so that the store sees when it was there last.
 
 The id is the xxh3 hash of the labels that have a value, sorted by name, as protocol buffers: what
 the store computes for series that it decodes (trilens_labels_id).
@@ -47,8 +47,11 @@ class Split:
     learn: Callable[[], None]
 
 
-def split(message: bytes, known: KnownSeries) -> Split:
-    """Cut a WriteRequest of remote write 1.0. Raises Refused: malformed, too_large."""
+def split(message: bytes | memoryview, known: KnownSeries) -> Split:
+    """Cut a WriteRequest of remote write 1.0. Raises Refused: malformed, too_large.
+
+    `message` may be used for something else afterwards.
+    """
     cut = _Cut(message, known)
     reader = Reader(message)
     fields_left = FIELDS_MAX
@@ -69,7 +72,7 @@ def split(message: bytes, known: KnownSeries) -> Split:
 class _Cut:
     """A request on its way through, some thousand fields at a time."""
 
-    message: bytes
+    message: bytes | memoryview
     known: KnownSeries
     known_samples: list[bytes] = field(default_factory=list)
     rest: list[bytes] = field(default_factory=list)
@@ -93,9 +96,18 @@ class _Cut:
         samples_left = rest[rest["kind"] == SAMPLE]
         is_new = samples_left["copies"] == 0
         self.again.append(samples_left["key"][~is_new])
-        for sample in samples_left[is_new]:
-            if identity := _identity(self.message[sample["head_start"] : sample["head_end"]]):
-                self.learnt.append((int(sample["key"]), *identity))
+        if is_new.any():
+            self._note_new(samples_left[is_new])
+
+    def _note_new(self, samples: Fields) -> None:
+        heads = samples[["key", "head_start", "head_end", "metric_start", "metric_end"]].tolist()
+        for key, start, end, metric_start, metric_end in heads:
+            head = bytes(self.message[start:end])
+            if metric_end:
+                metric = bytes(self.message[metric_start:metric_end])
+                self.learnt.append((key, xxh3_64_intdigest(head), block(1, metric)))
+            elif identity := _identity(head):
+                self.learnt.append((key, *identity))
 
     def kept(self) -> bytes | None:
         if self.known_samples or self.has_foreign:
@@ -109,7 +121,7 @@ class _Cut:
         for keys_again in self.again:
             self.known.learn_again(keys_again)
 
-    def _runs(self, found: Fields) -> Iterator[bytes]:
+    def _runs(self, found: Fields) -> Iterator[bytes | memoryview]:
         """The bytes of these fields, in one piece where they lie behind each other."""
         starts, ends = found["start"], found["end"]
         breaks = np.flatnonzero(starts[1:] != ends[:-1]) + 1
@@ -118,28 +130,20 @@ class _Cut:
 
 
 def _identity(head: bytes) -> tuple[int, bytes] | None:
-    """The series id of labels and their metric, as a field; None if they are not only labels."""
+    """The series id of labels in unusual bytes, and their metric, as a field.
+
+    None where it is left to the store: for a name twice, and for what is not only labels.
+    """
     try:
         series: Any = V1["TimeSeries"].FromString(head)
     except DecodeError:
         return None  # what looked like a sample is the end of a label
     if series.samples or series.exemplars or series.histograms:
         return None
-    series.DiscardUnknownFields()
-    names = [label.name for label in series.labels]
-    values = [label.value for label in series.labels]
-    metric = block(1, dict(zip(names, values, strict=True)).get("__name__", "").encode())
-    if all(values) and names == sorted(set(names)) and series.SerializeToString() == head:
-        return xxh3_64_intdigest(head), metric
-    return _unusual_identity(names, values, metric)
-
-
-def _unusual_identity(
-    names: list[str], values: list[str], metric: bytes
-) -> tuple[int, bytes] | None:
-    """As _identity, for labels that are unsorted, empty, or in other bytes than usual."""
-    labels = sorted((name, value) for name, value in zip(names, values, strict=True) if value)
-    if len(dict(labels)) < len(labels):
-        return None  # a name twice: which one counts is the store's matter
+    labels = sorted((label.name, label.value) for label in series.labels if label.value)
+    values = dict(labels)
+    if len(values) < len(labels):
+        return None
     pairs = (block(1, name.encode()) + block(2, value.encode()) for name, value in labels)
-    return xxh3_64_intdigest(b"".join(block(1, pair) for pair in pairs)), metric
+    series_id = xxh3_64_intdigest(b"".join(block(1, pair) for pair in pairs))
+    return series_id, block(1, values.get("__name__", "").encode())

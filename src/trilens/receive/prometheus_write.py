@@ -19,7 +19,7 @@ from typing import Final
 from trilens.envelope import Envelope
 from trilens.errors import Refused
 from trilens.receive import prometheus_write_2
-from trilens.receive.bodies import packed, unpacked
+from trilens.receive.bodies import packed, unpacked, unsnapped
 from trilens.receive.exchange import (
     HTTP_STATUS,
     Accepted,
@@ -53,11 +53,14 @@ def accept(
             "unsupported_media_type",
             f"content encoding {request.content_encoding!r} is not snappy",
         )
-    message = unpacked("snappy", request.body, size_bytes_max=limits.message_size_bytes_max)
+    size_bytes_max = limits.message_size_bytes_max
+    message: bytes | memoryview
     if name == prometheus_write_2.MESSAGE:
-        message, reply = prometheus_write_2.reframed(message)
+        sent = unpacked("snappy", request.body, size_bytes_max=size_bytes_max)
+        message, reply = prometheus_write_2.reframed(sent)
         encoding, payload = packed(message)
     else:
+        message = unsnapped(request.body, size_bytes_max=size_bytes_max)
         reply, encoding, payload = Reply(204), "snappy", request.body
     if not message:
         return Accepted((), reply)

@@ -41,7 +41,7 @@ class Body:
     """
 
     format: str
-    pieces: Iterable[bytes]
+    pieces: Iterable[bytes | memoryview]
     records: int | None = None
 
 
@@ -119,7 +119,7 @@ def _write_bodies(messages: Sequence[bytes]) -> Iterator[Body]:
     """Samples of known series as columns, and what else there is as it came."""
     block, rests = block_of_known_samples(messages)
     if block.samples or not rests:
-        yield Body("Native", [block.data], block.samples)
+        yield Body("Native", block.pieces, block.samples)
     if rests or not block.samples:
         yield from delimited(rests)
 

@@ -149,7 +149,7 @@ class Engine:
     def insert(
         self,
         statement: str,
-        body: bytes | Iterable[bytes],
+        body: bytes | Iterable[bytes | memoryview],
         *,
         params: Params | None = None,
         settings: Settings | None = None,
@@ -217,7 +217,7 @@ class Engine:
         settings: Settings | None,
         *,
         url: Mapping[str, str] | None = None,
-        body: Iterable[bytes] | None = None,
+        body: Iterable[bytes | memoryview] | None = None,
         read_only: bool = False,
         is_streamed: bool = False,
         timeout_s: float = DEFAULT_TIMEOUT_S,

@@ -170,7 +170,7 @@ class Client(HttpClient):  # type: ignore[misc]
         url: Mapping[str, str],
         params: Mapping[str, object],
         settings: Mapping[str, object],
-        body: Iterable[bytes] | None = None,
+        body: Iterable[bytes | memoryview] | None = None,
         is_streamed: bool = False,
     ) -> BaseHTTPResponse:
         """Send `sql`, in the request's body or, beside a `body`, in its URL.

@@ -32,15 +32,20 @@ _HEADER_BYTES: Final = 256
 _NAME_BYTES: Final = 10
 
 
+# Of what is sent at once: it is copied on the way, and should stay in the cache.
+_PIECE_BYTES: Final = 256 << 10
+
+
 class _Totals(ctypes.Structure):
     _fields_ = (
-        ("groups", ctypes.c_size_t), ("samples", ctypes.c_size_t), ("name_bytes", ctypes.c_size_t)
+        ("groups", ctypes.c_size_t), ("samples", ctypes.c_size_t), ("name_bytes", ctypes.c_size_t),
+        ("samples_of_metric", ctypes.c_size_t),
     )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    data: bytes
+    pieces: Sequence[memoryview]
     samples: int
 
 
@@ -59,22 +64,24 @@ def block_of_known_samples(messages: Sequence[bytes]) -> tuple[Block, list[bytes
         raise Undecodable(0, f"message {sound} of {len(messages)} is no WriteRequest as it is kept")
     left = [m[start:] for m, start in zip(messages, rests.tolist(), strict=True) if start < len(m)]
     if not totals.samples:
-        return Block(b"", 0), left
+        return Block([], 0), left
     groups = np.empty(_GROUP_BYTES * totals.groups, np.uint8)
-    samples = np.empty(_SAMPLE_BYTES * totals.samples, np.uint8)
+    _LIBRARY.sort_groups(*arguments, groups.ctypes.data, ctypes.byref(totals))
+    samples = np.empty(_SAMPLE_BYTES * totals.samples_of_metric, np.uint8)
     names_bytes = totals.name_bytes + _NAME_BYTES * totals.groups
     out = np.empty(_HEADER_BYTES + names_bytes + _ROW_BYTES * totals.samples, np.uint8)
     size = _LIBRARY.write_block(
-        *arguments, groups.ctypes.data, samples.ctypes.data, ctypes.byref(totals),
-        out.ctypes.data, len(out),
-    )  # fmt: skip
-    return Block(out[:size].tobytes(), totals.samples), left
+        groups.ctypes.data, samples.ctypes.data, ctypes.byref(totals), out.ctypes.data, len(out)
+    )
+    written = out.data[:size]
+    pieces = [written[start : start + _PIECE_BYTES] for start in range(0, size, _PIECE_BYTES)]
+    return Block(pieces, totals.samples), left
 
 
-_SIZE, _ARRAY = ctypes.c_size_t, ctypes.c_void_p
+_SIZE, _ARRAY, _TOTALS = ctypes.c_size_t, ctypes.c_void_p, ctypes.POINTER(_Totals)
 _MESSAGES = ctypes.POINTER(ctypes.c_char_p), _ARRAY, _SIZE
 _LIBRARY.measure.restype = _LIBRARY.write_block.restype = _SIZE
-_LIBRARY.measure.argtypes = *_MESSAGES, _ARRAY, ctypes.POINTER(_Totals)
-_LIBRARY.write_block.argtypes = (
-    *_MESSAGES, _ARRAY, _ARRAY, ctypes.POINTER(_Totals), _ARRAY, _SIZE,
-)  # fmt: skip
+_LIBRARY.sort_groups.restype = None
+_LIBRARY.measure.argtypes = *_MESSAGES, _ARRAY, _TOTALS
+_LIBRARY.sort_groups.argtypes = *_MESSAGES, _ARRAY, _TOTALS
+_LIBRARY.write_block.argtypes = _ARRAY, _ARRAY, _TOTALS, _ARRAY, _SIZE

@@ -53,7 +53,13 @@ const Sample = extern struct {
     }
 };
 
-const Totals = extern struct { groups: usize, samples: usize, name_bytes: usize };
+/// As Totals of known_samples.py. `samples_of_metric` is of the metric that has the most.
+const Totals = extern struct {
+    groups: usize,
+    samples: usize,
+    name_bytes: usize,
+    samples_of_metric: usize,
+};
 
 /// Count what the messages hold of known series. `rests` says where in each of them all else
 /// begins. Returns how many messages are sound: all of them, or those before the first damaged one.
@@ -64,7 +70,7 @@ export fn measure(
     rests: [*]usize,
     totals: *Totals,
 ) usize {
-    totals.* = .{ .groups = 0, .samples = 0, .name_bytes = 0 };
+    totals.* = .{ .groups = 0, .samples = 0, .name_bytes = 0, .samples_of_metric = 0 };
     for (messages[0..count], sizes, rests, 0..) |message, size, *rest, place| {
         var reader = Reader{ .bytes = message[0..size] };
         while (reader.group() catch return place) |found| {
@@ -78,18 +84,14 @@ export fn measure(
     return count;
 }
 
-/// Write what `measure` has counted as a block in the Native format, sorted by metric, series and
-/// time. `groups` and `samples` are room for as many. Returns the bytes that are written.
-export fn write_block(
+/// Write what `measure` has counted to `groups`, sorted by metric.
+export fn sort_groups(
     messages: [*]const [*]const u8,
     sizes: [*]const usize,
     count: usize,
     groups: [*]Group,
-    samples: [*]Sample,
-    totals: *const Totals,
-    out: [*]u8,
-    room: usize,
-) usize {
+    totals: *Totals,
+) void {
     const all = groups[0..totals.groups];
     var found: usize = 0;
     for (messages[0..count], sizes) |message, size| {
@@ -97,8 +99,25 @@ export fn write_block(
         while (reader.group() catch null) |next| : (found += 1) all[found] = next;
     }
     std.sort.block(Group, all, {}, Group.before);
+    var rest: []const Group = all;
+    while (rest.len > 0) {
+        const same = metric_groups(rest);
+        totals.samples_of_metric = @max(totals.samples_of_metric, samples_of(rest[0..same]));
+        rest = rest[same..];
+    }
+}
+
+/// Write sorted groups as a block in the Native format, sorted by metric, series and time. `samples`
+/// is room for those of one metric. Returns the bytes that are written.
+export fn write_block(
+    groups: [*]const Group,
+    samples: [*]Sample,
+    totals: *const Totals,
+    out: [*]u8,
+    room: usize,
+) usize {
     var block = Block{ .bytes = out[0..room], .rows = totals.samples };
-    block.write(all, samples[0..totals.samples]);
+    block.write(groups[0..totals.groups], samples[0..totals.samples_of_metric]);
     return block.size;
 }
 
