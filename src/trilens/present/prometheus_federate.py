@@ -109,7 +109,8 @@ class Federation:
         self, ask: Asker, selectors: list[Selector], now_ms: int, accept: str, is_packed: bool
     ) -> Response:
         """In a thread. Raises PromqlError."""
-        source = EngineSource(ask, SelectLimits(self.limits.series, self.limits.samples))
+        within = SelectLimits(self.limits.series, self.limits.samples)
+        source = EngineSource(ask, within, light_samples_max=0)
         found: dict[Labels, _Newest] = {}
         for selector in selectors:
             for series in source.select(selector, now_ms - self.limits.lookback_ms - 1, now_ms):

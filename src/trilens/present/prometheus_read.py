@@ -72,7 +72,8 @@ class RemoteRead:
 
     def _reply(self, ask: Asker, asked: ReadRequest) -> Response:
         """In a thread. Raises PromqlError."""
-        source = EngineSource(ask, SelectLimits(self.limits.series, self.limits.samples))
+        within = SelectLimits(self.limits.series, self.limits.samples)
+        source = EngineSource(ask, within, light_samples_max=0)
         results = [
             source.select(Selector("", query.matchers), query.start_ms - 1, query.end_ms)
             for query in asked.queries

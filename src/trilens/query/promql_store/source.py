@@ -68,7 +68,7 @@ class EngineSource:
     ask: Asker
     limits: SelectLimits = field(default_factory=SelectLimits)
     known: KnownSeries = field(default_factory=KnownSeries)  # to other queries too
-    light_samples_max: int = SAMPLES_MAX
+    light_samples_max: int = SAMPLES_MAX  # 0 where many selectors are asked once
     samples_left: int = field(init=False)
     series_left: int = field(init=False)
     otlp: OtlpSource = field(init=False)
