@@ -1,5 +1,7 @@
 """OTLP's AnyValue in decode/*.sql: a recursive message, for an engine without recursion.
 
+Of logs and metrics; spans come as columns with values that are text already (otlp_columns.py).
+
 A decode file says `{{...}}` where it needs a value of any type; `decode_sql` unrolls it to a
 fixed number of levels, so that the files stay as short as the tables they fill:
 
@@ -15,7 +17,7 @@ fixed number of levels, so that the files stay as short as the tables they fill:
     {{include FILE LEVELS}}  another decode file, with LEVELS levels for a `record` and at most
                              OTHER_LEVELS_MAX for the others: planning time doubles with each
 
-    N is `record` (attributes of spans and log records, bodies), `detail` (events, links, scopes)
+    N is `record` (attributes of log records and points, bodies), `detail` (scopes, exemplars)
     or `resource`. In a file that is read directly a `record` is RAW, the bytes of its AnyValue,
     cut apart by string functions: for the scalar types that is a third faster than the engine's
     own reader, but longer to plan. A `detail` has level 0, a `resource` level 1, since lists of

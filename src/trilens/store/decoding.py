@@ -17,6 +17,7 @@ from trilens.envelope import WireFormat, unpack
 from trilens.errors import Broken
 from trilens.protobuf_wire import varint
 from trilens.spool import Frame
+from trilens.store import otlp_columns
 from trilens.store.any_value import FALLBACK, decode_sql
 from trilens.store.engine_answer import Undecodable
 from trilens.store.known_samples import block_of_known_samples
@@ -124,10 +125,16 @@ def _write_bodies(messages: Sequence[bytes]) -> Iterator[Body]:
         yield from delimited(rests)
 
 
+def _trace_bodies(messages: Sequence[bytes]) -> Iterator[Body]:
+    for blocks in otlp_columns.traces(messages):
+        yield Body("Native", blocks)
+
+
 # What makes bodies of messages, for formats that the engine does not read as they come. Each body
 # is loaded by itself; of messages with nothing in them there is one for each statement. May raise
 # Undecodable.
 BODIES_OF: Final[dict[WireFormat, Callable[[Sequence[bytes]], Iterable[Body]]]] = {
+    "otlp_traces": _trace_bodies,
     "prometheus_write": _write_bodies,
 }
 
