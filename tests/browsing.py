@@ -2,10 +2,10 @@
 
 Import the fixtures that a test file uses:
 
-    from browsing import browser, console, page  # noqa: F401
+    from browsing import browser, console, context, page  # noqa: F401
 
 `console` is the API over the shared engine (querying.py: insert rows first), `page` a fresh page
-of it, in English, dark, 1440 x 900. A test fails if its page logged an error, threw, or asked
+of it, in English, dark, 1440 x 900, with nothing kept from pages before. A test fails if its page logged an error, threw, or asked
 another host for anything. Without Chromium all of them are left out, and say so.
 """
 
@@ -71,14 +71,24 @@ def console() -> Iterator[Api]:
     api.close()
 
 
-@pytest.fixture
-def page(browser: Browser, console: Api) -> Iterator[Page]:
-    context = browser.new_context(
+@pytest.fixture(scope="module")
+def context(browser: Browser, console: Api) -> Iterator[BrowserContext]:
+    """With one page that stays: its process has compiled the console, and serves all others."""
+    made = browser.new_context(
         viewport={"width": 1440, "height": 900}, locale="en-US", color_scheme="dark",
         timezone_id="UTC", base_url=console.url, reduced_motion="reduce",
     )  # fmt: skip
+    made.new_page().goto("/favicon.svg")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def page(context: BrowserContext, console: Api) -> Iterator[Page]:
+    context.set_offline(False)
+    context.clear_cookies()
+    context.pages[0].evaluate("localStorage.clear()")
     yield from watched(context, console)
-    context.close()
 
 
 def watched(context: BrowserContext, console: Api) -> Iterator[Page]:
@@ -100,7 +110,10 @@ def watched(context: BrowserContext, console: Api) -> Iterator[Page]:
     opened.on("pageerror", lambda error: complaints.append(str(error)))
     opened.on("request", asked)
     yield opened
-    assert complaints == []
+    try:
+        assert complaints == []
+    finally:
+        opened.close()
 
 
 def picture(page: Page, name: str) -> None:

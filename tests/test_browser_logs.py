@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 import querying
-from browsing import WAIT_MS, browser, console, page, picture  # noqa: F401
+from browsing import WAIT_MS, browser, console, context, page, picture  # noqa: F401
 
 pytestmark = pytest.mark.browser
 expect.set_options(timeout=WAIT_MS)

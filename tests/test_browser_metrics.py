@@ -6,7 +6,7 @@ import time
 import pytest
 from playwright.sync_api import Page, expect
 
-from browsing import browser, console, page, picture  # noqa: F401
+from browsing import browser, console, context, page, picture  # noqa: F401
 from querying import clear, insert
 
 pytestmark = pytest.mark.browser

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
-from browsing import browser, console, page, picture  # noqa: F401
+from browsing import browser, console, context, page, picture  # noqa: F401
 from querying import clear, engine, insert
 
 pytestmark = pytest.mark.browser
@@ -334,11 +334,11 @@ def test_other_screens_do_not_load_the_editor(page):  # noqa: F811
     [("light", 1440, "light", "en-US"), ("narrow", 640, "dark", "en-US"), ("korean", 1440, "dark", "ko-KR")],
 )  # fmt: skip
 def test_it_reads_well_elsewhere(browser, console, name, width, scheme, locale):  # noqa: F811
-    context = browser.new_context(
+    elsewhere = browser.new_context(
         viewport={"width": width, "height": 900}, locale=locale, color_scheme=scheme,
         timezone_id="UTC", base_url=console.url, reduced_motion="reduce",
     )  # fmt: skip
-    other = context.new_page()
+    other = elsewhere.new_page()
     asked(other, CPU, "node_load1", more="&builder=true")
     expect(other.locator(".cm-content").first).to_be_visible()
     expect(other.get_by_role("grid").last.get_by_role("row")).to_have_count(4)
@@ -352,4 +352,4 @@ def test_it_reads_well_elsewhere(browser, console, name, width, scheme, locale):
     expect(other.locator("canvas")).to_be_visible()
     picture(other, f"metrics-{name}")
     assert other.evaluate("document.documentElement.scrollWidth") <= width
-    context.close()
+    elsewhere.close()
