@@ -107,14 +107,16 @@ def test_killed_while_it_inserts_and_selects(embedded, engine):
     threads = [threading.Thread(target=insert), threading.Thread(target=select)]
     for thread in threads:
         thread.start()
-    for round_ in range(1, 4):
-        seen = len(written) + 5
-        until(lambda seen=seen: len(written) > seen)
-        os.kill(embedded.state().pid, signal.SIGKILL)
-        until(lambda n=round_: embedded.state().restarts == n and embedded.state().is_ready)
-    stop.set()
-    for thread in threads:
-        thread.join()
+    try:
+        for round_ in range(1, 4):
+            seen = len(written) + 5
+            until(lambda seen=seen: len(written) > seen)
+            os.kill(embedded.state().pid, signal.SIGKILL)
+            until(lambda n=round_: embedded.state().restarts == n and embedded.state().is_ready)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
     assert busy
     rows = patiently(lambda: engine.rows("SELECT x, count() FROM trilens.t GROUP BY x")).rows
     found = dict(rows)
@@ -197,12 +199,14 @@ def test_memory_has_a_limit_and_the_engine_lives(embedded, engine):
     inserting = threading.Thread(target=insert)
     inserting.start()
     greedy = "SELECT length(groupArray(sipHash128(number))) FROM numbers(100000000)"
-    for _ in range(2):
-        with pytest.raises(EngineError) as raised:
-            engine.rows(greedy)
-        assert raised.value.code == 241
-    stop.set()
-    inserting.join()
+    try:
+        for _ in range(2):
+            with pytest.raises(EngineError) as raised:
+                engine.rows(greedy)
+            assert raised.value.code == 241
+    finally:
+        stop.set()
+        inserting.join()
     assert engine.rows("SELECT count() FROM trilens.t").rows == [(sum(written),)]
     assert resident_bytes_peak(embedded.state().pid) < MEMORY_BYTES_MAX
     assert embedded.state().restarts == 0
