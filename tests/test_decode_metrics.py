@@ -18,11 +18,12 @@ from trilens.receive import KnownSeries
 from trilens.receive.known_series import COPIES
 from trilens.receive.prometheus_schema import V1, V1_KEPT
 from trilens.receive.prometheus_split import split
-from trilens.store import any_value
+from trilens.store import decoding
+from trilens.store.decoding import BODIES_OF, decodes, delimited
 from trilens.store.engine import EngineError
 from trilens.store.engine_embedded import EmbeddedEngine
 
-SCHEMA = Path(any_value.__file__).parent / "schema"
+SCHEMA = Path(decoding.__file__).parent / "schema"
 FILES = ("0003_series", "0004_samples", "0005_histograms", "0006_time_series", "0007_points")
 REFUSED_BY_THROW_IF = 395
 NOW_MS = 1_790_000_000_000
@@ -66,31 +67,28 @@ class Loads:
 
     batch = 0
 
-    def __call__(self, engine, name, *messages):
-        body = b"".join(
-            delimited(message if isinstance(message, bytes) else message.SerializeToString())
-            for message in messages
-        )
-        used = name
-        while True:
+    def __call__(self, engine, wire_format, *messages):
+        """Returns the file that could read all of them."""
+        packed = [one if isinstance(one, bytes) else one.SerializeToString() for one in messages]
+        ways = decodes(wire_format)
+        for decode in ways:
             Loads.batch += 1
-            text = any_value.decode_sql(used)
             try:
-                for statement in statements(text):
-                    self._run(engine, statement, body)
+                for body in BODIES_OF.get(wire_format, delimited)(packed):
+                    self._run(engine, decode.statements, body)
             except EngineError as error:
-                fallback = re.search(rf"^{any_value.FALLBACK}(\S+)$", text, re.MULTILINE)
-                if error.code != REFUSED_BY_THROW_IF or fallback is None:
+                if error.code != REFUSED_BY_THROW_IF or decode is ways[-1]:
                     raise
-                used = fallback[1]
             else:
-                return used
+                return decode.name
+        return None
 
-    def _run(self, engine, statement, body):
-        if "input(" in statement:
-            engine.insert(statement, body, params={"batch": Loads.batch})
-        else:
-            engine.command(statement, params={"batch": Loads.batch})
+    def _run(self, engine, parts, body):
+        for part in parts:
+            if part.reads is None:
+                engine.command(part.sql, params={"batch": Loads.batch})
+            elif part.reads == body.format:
+                engine.insert(part.sql, body.pieces, params={"batch": Loads.batch})
 
 
 load = Loads()
@@ -104,17 +102,9 @@ def write(engine, *messages, known=None):
         cut = split(message.SerializeToString(), known)
         cut.learn()
         kept.append(message.SerializeToString() if cut.message is None else cut.message)
-    load(engine, "prometheus_write.sql", *kept)
+    load(engine, "prometheus_write", *kept)
     columns = [V1_KEPT["WriteRequest"].FromString(one).known for one in kept]
     return sum(len(group.values) for groups in columns for group in groups)
-
-
-def delimited(body):
-    length, head = len(body), bytearray()
-    while length > 127:
-        head.append(length & 127 | 128)
-        length >>= 7
-    return bytes([*head, length]) + body
 
 
 def float_of(bits):
@@ -466,7 +456,7 @@ class TestOtlpMetrics:
             setattr(point, field, value)
             point.attributes.extend(pairs(zone="eu"))
         for n in range(2):
-            assert load(engine, "otlp_metrics.sql", message) == "otlp_metrics.sql"
+            assert load(engine, "otlp_metrics", message) == "otlp_metrics.sql"
             found = engine.rows(
                 "SELECT toString(reinterpretAsUInt64(trilens_sample_value(mantissa, exponent))) "
                 f"FROM trilens.sample_rows WHERE _batch = {Loads.batch} ORDER BY timestamp"
@@ -497,7 +487,7 @@ class TestOtlpMetrics:
         metric = metrics.add(name="otlp.stale")
         metric.gauge.data_points.add(time_unix_nano=NOW_NS, as_double=1.0, flags=1)
         metric.gauge.data_points.add(time_unix_nano=NOW_NS + 1_000_000)
-        load(engine, "otlp_metrics.sql", message)
+        load(engine, "otlp_metrics", message)
         found = shown(
             engine, "toString(reinterpretAsUInt64(value)), flags", "samples",
             "metric = 'otlp.stale' ORDER BY timestamp",
@@ -520,7 +510,7 @@ class TestOtlpMetrics:
         name = f"otlp.attribute.{type(value).__name__}"
         point = metrics.add(name=name).gauge.data_points.add(time_unix_nano=NOW_NS, as_int=1)
         point.attributes.extend(pairs(a=value))
-        assert load(engine, "otlp_metrics.sql", message) == used
+        assert load(engine, "otlp_metrics", message) == used
         assert shown(engine, "labels['a'], value", "samples", f"metric = '{name}'") == [(text, 1)]
 
     def test_identity_is_of_all_that_names_a_series(self, engine):
@@ -534,7 +524,7 @@ class TestOtlpMetrics:
                     for labels in ({"a": "1", "b": "2"}, {"b": "2", "a": "1"}):
                         point = points.add(time_unix_nano=NOW_NS, as_int=1)
                         point.attributes.extend(pairs(**labels))
-                    load(engine, "otlp_metrics.sql", message)
+                    load(engine, "otlp_metrics", message)
                     count += 1
         assert shown(engine, "count()", "series", "metric = 'otlp.identity'") == [(count,)]
 
@@ -547,7 +537,7 @@ class TestOtlpMetrics:
             explicit_bounds=[0.5],
         )  # fmt: skip
         metric.histogram.data_points.add(time_unix_nano=NOW_NS + 1_000_000, count=1)
-        load(engine, "otlp_metrics.sql", message)
+        load(engine, "otlp_metrics", message)
         columns = (
             "kind, toString(count), sum, min, max, bounds, toString(bucket_counts), temporality"
         )
@@ -568,7 +558,7 @@ class TestOtlpMetrics:
         )  # fmt: skip
         point.positive.offset = -7
         point.positive.bucket_counts.extend([1, 0, 2])
-        load(engine, "otlp_metrics.sql", message)
+        load(engine, "otlp_metrics", message)
         columns = (
             "kind, count, sum, min, max, scale, zero_count, zero_threshold, "
             "toString(positive_spans), positive_counts, negative_counts"
@@ -584,7 +574,7 @@ class TestOtlpMetrics:
         )
         point.quantile_values.add(quantile=0.5, value=1.0)
         point.quantile_values.add(quantile=0.99, value=7.5)
-        load(engine, "otlp_metrics.sql", message)
+        load(engine, "otlp_metrics", message)
         columns = "kind, count, sum, bounds, quantile_values"
         assert shown(engine, columns, "histograms", "metric = 'otlp.summary'") == [
             ("summary", 4, 2.5, [0.5, 0.99], [1.0, 7.5])
@@ -601,7 +591,7 @@ class TestOtlpMetrics:
         )  # fmt: skip
         whole.filtered_attributes.extend(pairs(user="u"))
         point.exemplars.add(time_unix_nano=NOW_NS, as_double=-0.0)
-        load(engine, "otlp_metrics.sql", message)
+        load(engine, "otlp_metrics", message)
         columns = "toString(reinterpretAsUInt64(value)), trace_id, span_id, toString(attributes)"
         assert shown(
             engine, columns, "exemplars", "metric = 'otlp.exemplified' ORDER BY timestamp"
@@ -614,7 +604,7 @@ class TestOtlpMetrics:
         message, metrics = export()
         metrics.add(name="otlp.nothing")
         metrics.add(name="otlp.no.points").gauge.SetInParent()
-        load(engine, "otlp_metrics.sql", message, ExportMetricsServiceRequest())
+        load(engine, "otlp_metrics", message, ExportMetricsServiceRequest())
         assert shown(engine, "count()", "series", "metric LIKE 'otlp.no%'") == [(0,)]
 
     def test_times_of_zero_and_behind_the_end(self, engine):
@@ -622,7 +612,7 @@ class TestOtlpMetrics:
         points = metrics.add(name="otlp.times").gauge.data_points
         points.add(as_int=1)
         points.add(as_int=2, time_unix_nano=2**64 - 1)
-        load(engine, "otlp_metrics.sql", message)
+        load(engine, "otlp_metrics", message)
         found = shown(
             engine, "toUnixTimestamp64Milli(timestamp)", "samples",
             "metric = 'otlp.times' ORDER BY value",
