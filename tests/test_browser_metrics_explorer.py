@@ -174,7 +174,7 @@ def test_what_the_engine_was_asked_is_told(page):  # noqa: F811
     asked(page, CPU)
     page.get_by_role("button", name="SQL of query A").click()
     statements = page.get_by_role("list", name="What the engine was asked").get_by_role("listitem")
-    expect(statements.last).to_contain_text("timeSeriesRateToGrid")
+    expect(statements.last).to_contain_text("FROM trilens.sample_rows")
     picture(page, "promql-sql")
     page.get_by_text("Table", exact=True).click()
     expect(statements.last).to_be_visible()

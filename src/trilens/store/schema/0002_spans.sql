@@ -75,7 +75,10 @@ ORDER BY (toStartOfSecond(timestamp), trace_id, timestamp)
 SETTINGS
     default_compression_codec = 'ZSTD(1)',
     -- A load is one file of columns, not 90: merges spread them out.
-    min_bytes_for_wide_part = 134217728
+    min_bytes_for_wide_part = 134217728,
+    -- Ten parts become one, not five: each span, and its place in the text index, is merged less
+    -- often.
+    merge_selector_base = 10
 ;
 CREATE OR REPLACE VIEW trilens.spans {{on_cluster}} AS
 SELECT
