@@ -8,24 +8,33 @@ from pathlib import Path
 import pytest
 
 from querying import clear, engine, insert, span
-from trilens.store.batch_rows import CUT_SHORT, BatchRows
+from trilens.store.batch_rows import CUT_SHORT, UNREADABLE, BatchRows
 from trilens.store.engine import EngineError
 
 TABLES = ("span_rows", "log_rows")
+SETTINGS = "ALTER TABLE trilens.span_rows"
 
 
 @pytest.fixture(autouse=True)
 def rows():
     clear()
+    # Both batches keep a part of their own. Without merges at all, deleting would wait.
+    engine().command(f"{SETTINGS} MODIFY SETTING max_bytes_to_merge_at_max_space_in_pool = 1")
     for batch in (5, 6):
         insert("span_rows", [span(n, f"{n:032x}", f"{n:016x}", _batch=batch) for n in range(100)])
     yield BatchRows(engine())
+    merge_again()
     clear()
+
+
+def merge_again() -> None:
+    engine().command(f"{SETTINGS} RESET SETTING max_bytes_to_merge_at_max_space_in_pool")
 
 
 def paths() -> list[Path]:
     found = engine().rows(
-        "SELECT path FROM system.parts WHERE active AND table = 'span_rows' ORDER BY name"
+        "SELECT path FROM system.parts WHERE active AND table = 'span_rows' "
+        "ORDER BY min_block_number"
     )
     return [Path(path) for (path,) in found.rows]
 
@@ -38,6 +47,7 @@ def test_parts_of_their_own_are_dropped_and_others_stay(rows):
 
 
 def test_rows_are_removed_from_a_part_with_others(rows):
+    merge_again()
     engine().command("OPTIMIZE TABLE trilens.span_rows FINAL")
     rows.remove(TABLES, 5)
     assert (rows.count(TABLES, 5), rows.count(TABLES, 6)) == ({}, {"span_rows": 100})
@@ -57,3 +67,19 @@ def test_indexes_that_are_cut_short(rows, batch, left_bytes):
     assert found == [(11 - batch, 100)]
     left = engine().rows(f"SELECT count() FROM trilens.span_rows WHERE _batch = {11 - batch}").rows
     assert left == [(100,)]
+
+
+@pytest.mark.parametrize("batch", [5, 6])
+@pytest.mark.parametrize("file", ["data.cmrk4", "data.bin"])
+def test_a_part_that_cannot_be_read_is_put_aside(rows, batch, file):
+    part = paths()[batch - 5]
+    os.truncate(part / file, 0)
+    engine().command("SYSTEM DROP MARK CACHE")
+    with pytest.raises(EngineError) as failed:
+        rows.count(TABLES, batch)
+    assert failed.value.code in UNREADABLE
+    rows.remove(TABLES, batch)
+    found = engine().rows("SELECT _batch, count() FROM trilens.span_rows GROUP BY ALL").rows
+    assert found == [(11 - batch, 100)]
+    aside = engine().rows("SELECT name FROM system.detached_parts WHERE table = 'span_rows'").rows
+    assert (part.name,) in aside

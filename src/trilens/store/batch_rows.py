@@ -6,6 +6,7 @@ certainly whole are removed before its frames are loaded again (docs/decisions/0
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -14,9 +15,13 @@ from trilens.store.engine import Engine, EngineBusy, EngineError
 from trilens.store.schema_sql import kept_table, on_cluster
 
 CUT_SHORT = 33
+# With these codes a part cannot be read at all.
+UNREADABLE = (CUT_SHORT, 246)
 NO_SUCH_PART = 232
 END_WAIT_S_MAX = 10.0
 END_PAUSE_S = 0.1
+
+_log = logging.getLogger(__name__)
 
 
 class BatchRows:
@@ -37,18 +42,46 @@ class BatchRows:
     def remove(self, tables: Sequence[str], number: int) -> None:
         """Returns when the batch has no rows in these tables.
 
-        On a cluster a replica that lags may not show rows that another one has, so there all
-        tables are gone through; the replicas apply a DELETE after the INSERTs before it.
+        A full disk may have left a part of it that cannot be read: the engine detaches that, which
+        keeps its files, and goes on. On a cluster a replica that lags may not show rows that
+        another one has, so there all tables are gone through; the replicas apply a DELETE after
+        the INSERTs before it.
         """
         cluster = self._engine.cluster
-        for name in tables if cluster else self.count(tables, number):
+        for name in tables if cluster else self._count_readable(tables, number):
             if not cluster:
                 self._drop_parts(name, number)
+                if not self.count((name,), number):
+                    continue  # a DELETE would go through all other parts
             self._engine.command(
                 f"DELETE FROM {kept_table(name, cluster)} {on_cluster(cluster)} "
                 "WHERE _batch = {batch:UInt64}",
                 params={"batch": number},
             )
+
+    def _count_readable(self, tables: Sequence[str], number: int) -> dict[str, int]:
+        try:
+            return self.count(tables, number)
+        except EngineError as error:
+            if error.code not in UNREADABLE:
+                raise
+            for name in tables:
+                self._detach_damaged(name)
+            return self.count(tables, number)
+
+    def _detach_damaged(self, name: str) -> None:
+        """Parts as they were inserted, of which the engine finds that they are not whole."""
+        inserted = (
+            "SELECT name FROM system.parts WHERE active AND level = 0 "
+            "AND database = 'trilens' AND table = {table:String}"
+        )
+        for (part,) in self._engine.rows(inserted, params={"table": name}).rows:
+            check = f"CHECK TABLE trilens.{name} PART '{part}'"
+            as_one = {"check_query_single_value_result": "1"}
+            ((is_whole,),) = self._engine.rows(check, settings=as_one).rows
+            if not int(is_whole):
+                self._engine.command(f"ALTER TABLE trilens.{name} DETACH PART '{part}'")
+                _log.error("a damaged part is put aside", extra={"table": name, "part": part})
 
     def _rows(self, sql: str, number: int) -> Sequence[Sequence[Any]]:
         """Also where a full disk has left a part whose indexes are cut short."""
