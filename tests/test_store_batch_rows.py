@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from querying import clear, engine, insert, span
+from trilens.store import batch_rows
 from trilens.store.batch_rows import CUT_SHORT, UNREADABLE, BatchRows
 from trilens.store.engine import EngineError
 
@@ -83,3 +84,17 @@ def test_a_part_that_cannot_be_read_is_put_aside(rows, batch, file):
     assert found == [(11 - batch, 100)]
     aside = engine().rows("SELECT name FROM system.detached_parts WHERE table = 'span_rows'").rows
     assert (part.name,) in aside
+
+
+@pytest.mark.parametrize("file", ["data.cmrk4", "data.bin", "skp_idx.packed"])
+@pytest.mark.parametrize("left_bytes", [0, 30])
+def test_what_is_not_whole_is_noticed_when_the_disk_is_nearly_full(
+    rows, monkeypatch, file, left_bytes
+):
+    assert rows.is_whole(TABLES, 5)
+    monkeypatch.setattr(batch_rows, "LOW_DISK_BYTES", 1 << 60)
+    assert rows.is_whole(TABLES, 5)
+    os.truncate(paths()[0] / file, left_bytes)
+    engine().command("SYSTEM DROP MARK CACHE")
+    assert not rows.is_whole(TABLES, 5)
+    assert rows.is_whole(TABLES, 6)

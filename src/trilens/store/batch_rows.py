@@ -18,6 +18,9 @@ CUT_SHORT = 33
 # With these codes a part cannot be read at all.
 UNREADABLE = (CUT_SHORT, 246)
 NO_SUCH_PART = 232
+# With less room than this, what an INSERT has written is looked at: on a full disk the engine may
+# say that it was written, and leave a file empty.
+LOW_DISK_BYTES = 256 << 20
 END_WAIT_S_MAX = 10.0
 END_PAUSE_S = 0.1
 
@@ -38,6 +41,37 @@ class BatchRows:
             for name in tables
         )
         return {str(name): int(rows) for name, rows in self._rows(each, number) if rows}
+
+    def is_whole(self, tables: Sequence[str], number: int) -> bool:
+        """Whether all parts with rows of a batch that has just been written can be read.
+
+        They are only looked at where the disk is nearly full, and not on a cluster.
+        """
+        room = self._engine.rows("SELECT min(free_space) FROM system.disks").rows[0][0]
+        if self._engine.cluster or int(room) > LOW_DISK_BYTES:
+            return True
+        for name in tables:
+            of_batch = f"SELECT DISTINCT _part FROM trilens.{name} WHERE _batch = {{batch:UInt64}}"
+            try:
+                parts = self._rows(of_batch, number)
+                if not all(self._is_whole(name, str(part)) for (part,) in parts):
+                    return False
+            except EngineError as error:
+                if error.code not in UNREADABLE:
+                    raise
+                return False
+        return True
+
+    def _is_whole(self, name: str, part: str) -> bool:
+        check = f"CHECK TABLE trilens.{name} PART '{part}'"
+        as_one = {"check_query_single_value_result": "1"}
+        try:
+            ((is_whole,),) = self._engine.rows(check, settings=as_one).rows
+        except EngineError as error:
+            if error.code != NO_SUCH_PART:
+                raise
+            return True  # it has been merged meanwhile, and so was read
+        return bool(int(is_whole))
 
     def remove(self, tables: Sequence[str], number: int) -> None:
         """Returns when the batch has no rows in these tables.
@@ -70,18 +104,24 @@ class BatchRows:
             return self.count(tables, number)
 
     def _detach_damaged(self, name: str) -> None:
-        """Parts as they were inserted, of which the engine finds that they are not whole."""
+        """Parts as they were inserted that do not even say which batch they hold."""
         inserted = (
             "SELECT name FROM system.parts WHERE active AND level = 0 "
             "AND database = 'trilens' AND table = {table:String}"
         )
+        batches = f"SELECT max(_batch) FROM trilens.{name} WHERE _part = {{part:String}}"
+        settings = {"use_skip_indexes": "0"}
         for (part,) in self._engine.rows(inserted, params={"table": name}).rows:
-            check = f"CHECK TABLE trilens.{name} PART '{part}'"
-            as_one = {"check_query_single_value_result": "1"}
-            ((is_whole,),) = self._engine.rows(check, settings=as_one).rows
-            if not int(is_whole):
+            try:
+                self._engine.rows(batches, params={"part": part}, settings=settings)
+            except EngineError as error:
+                if error.code not in UNREADABLE:
+                    raise
                 self._engine.command(f"ALTER TABLE trilens.{name} DETACH PART '{part}'")
-                _log.error("a damaged part is put aside", extra={"table": name, "part": part})
+                _log.error(
+                    "a damaged part is put aside",
+                    extra={"table": name, "part": part, "reason": error.message[:500]},
+                )
 
     def _rows(self, sql: str, number: int) -> Sequence[Sequence[Any]]:
         """Also where a full disk has left a part whose indexes are cut short."""

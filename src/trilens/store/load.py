@@ -22,6 +22,7 @@ from trilens.store.decoding import (
 from trilens.store.engine import Engine, EngineBusy, EngineError
 
 LOAD_TIMEOUT_S = 120.0
+NO_ROOM = 243
 # As a server may have other defaults: be stored when the answer comes, and whole. And decoded
 # piece by piece: a message is a row to the reader, so 65,000 of them were one block, and spans took
 # 13 times their bytes in memory, lines 9. In pieces it is 6 and 3, and no slower.
@@ -74,6 +75,8 @@ class Load:
                 self._rows.remove(self.tables, number)
                 self._first, self._first_left = place + 1, FALLBACK_FIRST
             else:
+                if not self._rows.is_whole(self.tables, number):
+                    raise EngineBusy(NO_ROOM, "the disk is full: what was written is not whole")
                 return self._count(number) if written is None else written
         raise AssertionError("a format has at least one statement")
 
