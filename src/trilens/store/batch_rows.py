@@ -47,8 +47,10 @@ class BatchRows:
 
         They are only looked at where the disk is nearly full, and not on a cluster.
         """
+        if self._engine.cluster:
+            return True
         room = self._engine.rows("SELECT min(free_space) FROM system.disks").rows[0][0]
-        if self._engine.cluster or int(room) > LOW_DISK_BYTES:
+        if int(room) > LOW_DISK_BYTES:
             return True
         for name in tables:
             of_batch = f"SELECT DISTINCT _part FROM trilens.{name} WHERE _batch = {{batch:UInt64}}"

@@ -24,8 +24,8 @@ from trilens.store.engine import Engine, EngineBusy, EngineError
 LOAD_TIMEOUT_S = 120.0
 NO_ROOM = 243
 # As a server may have other defaults: be stored when the answer comes, and whole. And decoded
-# piece by piece: a message is a row to the reader, so 65,000 of them were one block, and spans took
-# 13 times their bytes in memory, lines 9. In pieces it is 6 and 3, and no slower.
+# piece by piece: a protobuf message is a row to the reader, so 65,000 of them were one block, and
+# lines took 9 times their bytes in memory. In pieces it is 3, and no slower.
 INSERT_SETTINGS = {
     "async_insert": "0",
     "distributed_foreground_insert": "1",
