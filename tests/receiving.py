@@ -16,6 +16,7 @@ from xxhash import xxh3_64_intdigest
 
 from trilens.clock import SystemClock
 from trilens.envelope import Envelope, unpack
+from trilens.freed_memory import keep_freed_memory
 from trilens.measures import Measures
 from trilens.receive import KnownSeries, Limits, receivers
 from trilens.receive.admission import Admission
@@ -156,6 +157,7 @@ class Elsewhere:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()  # as the program does
     with Running() as running:
         print(running.http_port, running.grpc_port, flush=True)
         sys.stdin.read()

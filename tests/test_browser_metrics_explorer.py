@@ -298,7 +298,7 @@ def test_asking_again_keeps_what_is_shown(page):  # noqa: F811
 
 def test_exemplars_lead_to_their_trace(page):  # noqa: F811
     asked(page, "histogram_quantile(0.9, sum by (le) (rate(http_seconds_bucket[5m])))")
-    page.get_by_role("switch", name="Exemplars").click(force=True)
+    page.get_by_role("switch", name="Exemplars").press("Space")
     dots = page.get_by_role("link", name=re.compile("^Open the trace"))
     expect(dots).to_have_count(3)
     picture(page, "promql-exemplars")

@@ -91,15 +91,16 @@ def _options(size_bytes_max: int) -> list[tuple[str, int]]:
 
 
 class _Readers:
-    """So many messages are read at once that their largest sizes fit into half of the budget.
+    """So many messages are read at once that their largest sizes fit into a quarter of the budget.
 
-    Half, since gRPC holds a message a second time until it has handed it over.
+    gRPC holds a message a second time until it has handed it over, so what it holds, which the
+    budget does not see, is half of the budget at most.
 
     While others wait for a place, nobody has one for longer than HURRY_S.
     """
 
     def __init__(self, intake: Intake) -> None:
-        largest = 2 * intake.limits.grpc_size_bytes_max
+        largest = 4 * intake.limits.grpc_size_bytes_max
         self._places = asyncio.Semaphore(max(1, intake.admission.in_flight_bytes_max // largest))
         self._waiting = 0
         self._at_ease: set[asyncio.Timeout] = set()

@@ -89,15 +89,19 @@ export function QueryRow(props: Props) {
       <Notes notes={said.warnings} query={query.expr} icon="warning" onPlace={goTo} />
       <Notes notes={said.infos} query={query.expr} icon="info" onPlace={goTo} />
       {said.histograms > 0 && <p className={classes.note}>{t("explore.histograms", { n: said.histograms })}</p>}
-      {said.error === null && said.cost !== null && (
+      {said.error === null && query.expr.trim() !== "" && !isHidden && (
         <div className={classes.costLine}>
-          <Cost cost={said.cost} isWaiting={said.isWaiting} />
-          <button
-            type="button" className={classes.place} aria-expanded={isSqlShown}
-            aria-label={t("explore.sql", { id: query.id })} onClick={() => setSqlShown(!isSqlShown)}
-          >
-            SQL
-          </button>
+          {said.cost !== null && (
+            <>
+              <Cost cost={said.cost} isWaiting={said.isWaiting} />
+              <button
+                type="button" className={classes.place} aria-expanded={isSqlShown}
+                aria-label={t("explore.sql", { id: query.id })} onClick={() => setSqlShown(!isSqlShown)}
+              >
+                SQL
+              </button>
+            </>
+          )}
         </div>
       )}
       {said.error === null && isSqlShown && <Statements expr={query.expr} stepMs={props.stepMs} />}
