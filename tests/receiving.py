@@ -20,7 +20,7 @@ from trilens.freed_memory import keep_freed_memory
 from trilens.measures import Measures
 from trilens.receive import KnownSeries, Limits, receivers
 from trilens.receive.admission import Admission
-from trilens.receive.listener import Intake, routes
+from trilens.receive.listener import Intake, endpoints, routes
 from trilens.receive.listener_grpc import GrpcListener
 from trilens.receive.listener_http import HttpListener
 from trilens.receive.otlp import SIGNALS
@@ -112,7 +112,7 @@ class Running:
         self.intake = an_intake(self.kept, limits=limits, **admission)
         self.measures = self.intake._measures
         app = Starlette(routes=routes(self.intake))
-        http = HttpListener(app, host="127.0.0.1", port=0)
+        http = HttpListener(app, host="127.0.0.1", port=0, endpoints=endpoints(self.intake))
         grpc = GrpcListener(self.intake, host="127.0.0.1", port=0)
         await http.start()
         await grpc.start()

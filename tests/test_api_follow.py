@@ -15,6 +15,7 @@ from trilens.present import console_follow
 from trilens.present.console_api import BASE
 from trilens.query import log_follow
 from trilens.store.engine import EngineBusy
+from waiting import wait_until
 
 PATH = f"{BASE}/logs/follow"
 
@@ -71,13 +72,6 @@ def following(api, **params):
         wire = reply.extensions["network_stream"].get_extra_info("socket")
         wire.shutdown(socket.SHUT_RDWR)
         events.join()
-
-
-def wait_until(claim, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not claim():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def arrive(*bodies, **columns):

@@ -16,6 +16,7 @@ from trilens.present.routes import QueryLimits
 from trilens.query.raw_sql import SqlLimits
 from trilens.query.sql_gate import VIEWS
 from trilens.receive import listener_http
+from waiting import wait_until
 
 MIB = 1 << 20
 ENDLESS = "SELECT number FROM numbers(1000000000000)"
@@ -59,13 +60,6 @@ def error_of(reply):
 def running(text):
     sql = "SELECT count() FROM system.processes WHERE query LIKE {like:String}"
     return engine().rows(sql, params={"like": f"%{text}%"}).rows[0][0] - 1  # this one
-
-
-def wait_until(claim, seconds=20.0):
-    deadline = time.monotonic() + seconds
-    while not claim():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def connected(api, *, receive_buffer_bytes=None):

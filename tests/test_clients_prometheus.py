@@ -20,6 +20,7 @@ from receiving import Running
 from scraping import SERIES, Shop, a_prometheus, a_shop, its_own_samples, needs_prometheus
 from trilens.errors import Refused
 from trilens.receive.prometheus_schema import V2
+from waiting import wait_until
 
 STALE = bytes.fromhex("7ff0000000000002")
 
@@ -40,13 +41,6 @@ def shop() -> Iterator[Shop]:
 def prometheus(tmp_path, running, shop) -> Iterator[httpx.Client]:
     with a_prometheus(tmp_path, running.url, shop) as client:
         yield client
-
-
-def wait_until(claim, seconds: float = 40.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not claim():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
 
 
 def labels_of(series) -> dict[str, str]:

@@ -24,6 +24,7 @@ from trilens import http_body
 from trilens.errors import Refused
 from trilens.receive import Limits, listener_grpc, listener_http
 from trilens.receive.listener_http import CannotListen, HttpListener
+from waiting import wait_until
 
 MIB = 1 << 20
 TRACES = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
@@ -301,13 +302,6 @@ def half_sent(port: int, *, announced: int, sent: int) -> socket.socket:
     head = "POST /v1/traces HTTP/1.1\r\nhost: t\r\ncontent-type: application/x-protobuf\r\n"
     sender.sendall(f"{head}content-length: {announced}\r\n\r\n".encode() + bytes(sent))
     return sender
-
-
-def wait_until(true, timeout_s: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_200_mb_are_refused_in_bounded_memory() -> None:

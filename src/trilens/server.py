@@ -39,6 +39,7 @@ from trilens.query.raw_sql import SqlLimits
 from trilens.receive import KnownSeries, Limits, receivers
 from trilens.receive.admission import Admission
 from trilens.receive.listener import Intake
+from trilens.receive.listener import endpoints as receive_endpoints
 from trilens.receive.listener import routes as receive_routes
 from trilens.receive.listener_grpc import GrpcListener
 from trilens.receive.listener_http import HttpListener
@@ -122,7 +123,7 @@ class Server:
                 token=settings.token, in_flight_bytes_max=_in_flight_bytes_max(settings)
             ),
         )
-        self._http = HttpListener(self._app(), host=settings.http.host, port=settings.http.port)
+        self._http = self._listener()
         self._others = self._other_listeners()
         self._store_opening = threading.Thread(target=self._open_store, name="open-store")
         self._is_stopping = threading.Event()
@@ -167,6 +168,10 @@ class Server:
             "trilens_spool_damaged_files_total", "prometheus_write"
         ) + self.measures.value("trilens_load_batches_total", "prometheus_write", "isolated")
 
+    def _listener(self) -> HttpListener:
+        http, writes = self.settings.http, receive_endpoints(self._intake)
+        return HttpListener(self._app(), host=http.host, port=http.port, endpoints=writes)
+
     def _app(self) -> App:
         routes = [
             *receive_routes(self._intake),
@@ -193,7 +198,10 @@ class Server:
             listeners["otlp_grpc"] = GrpcListener(self._intake, host=grpc.host, port=grpc.port)
         if http is not None:
             app = TracedRequests(Starlette(routes=receive_routes(self._intake, "otlp")))
-            listeners["otlp_http"] = HttpListener(app, host=http.host, port=http.port)
+            writes = receive_endpoints(self._intake, "otlp")
+            listeners["otlp_http"] = HttpListener(
+                app, host=http.host, port=http.port, endpoints=writes
+            )
         return listeners
 
     def _open_store(self) -> None:

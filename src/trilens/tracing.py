@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final, Literal
@@ -70,6 +70,12 @@ class Span:
 
     def fail(self, reason: str) -> None:
         self.is_error, self.error = True, reason
+
+    def answered(self, status: int) -> None:
+        """With this status of HTTP."""
+        self.set(**{"http.response.status_code": status})
+        if status >= 500:
+            self.fail(f"status {status}")
 
 
 class _Quiet(Span):
@@ -252,29 +258,15 @@ class TracedRequests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = dict(scope["headers"])
-        if _SELF_HEADER in headers:
-            with quiet():
-                await self._app(scope, receive, send)
-        elif SPANS.is_open:
-            await self._traced(scope, receive, send, parent=parent_of(headers.get(b"traceparent")))
-        else:
-            await self._app(scope, receive, send)
-
-    async def _traced(
-        self, scope: Scope, receive: Receive, send: Send, *, parent: tuple[bytes, bytes] | None
-    ) -> None:
         method = scope["method"]
-        with span(method, kind="server", parent=parent) as serving:
-            serving.attributes["http.request.method"] = method
-            serving.attributes["url.path"] = scope["path"][:256]
+        with served(method, scope["path"][:256], dict(scope["headers"])) as serving:
+            if serving is _QUIET:
+                await self._app(scope, receive, send)
+                return
 
             async def sending(event: MutableMapping[str, Any]) -> None:
                 if event["type"] == "http.response.start":
-                    status = event["status"]
-                    serving.attributes["http.response.status_code"] = status
-                    if status >= 500:
-                        serving.fail(f"status {status}")
+                    serving.answered(event["status"])
                 await send(event)
 
             try:
@@ -282,6 +274,19 @@ class TracedRequests:
             finally:
                 route = getattr(scope.get("route"), "path", "")
                 serving.name = f"{method} {route}" if route else method
+
+
+@contextmanager
+def served(method: str, path: str, headers: Mapping[bytes, bytes]) -> Iterator[Span]:
+    """The server span of an HTTP request; nothing is recorded of one with SELF_HEADER."""
+    if _SELF_HEADER in headers:
+        with quiet():
+            yield _QUIET
+        return
+    parent = parent_of(headers.get(b"traceparent")) if SPANS.is_open else None
+    with span(f"{method} {path}", kind="server", parent=parent) as serving:
+        serving.set(**{"http.request.method": method, "url.path": path})
+        yield serving
 
 
 _SELF_HEADER: Final = SELF_HEADER.lower().encode()
@@ -301,5 +306,5 @@ def parent_of(traceparent: bytes | None) -> tuple[bytes, bytes] | None:
 
 __all__ = [
     "SELF_HEADER", "SPANS", "Span", "SpanBuffer", "TracedRequests",
-    "current", "is_quiet", "parent_of", "quiet", "span",
+    "current", "is_quiet", "parent_of", "quiet", "served", "span",
 ]  # fmt: skip

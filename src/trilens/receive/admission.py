@@ -59,6 +59,11 @@ class Ticket:
         self._admission.in_flight_bytes += size_bytes
         self._held_bytes += size_bytes
 
+    def give_back(self) -> None:
+        """All of it, before the `with` block ends or without one."""
+        self._admission.in_flight_bytes -= self._held_bytes
+        self._held_bytes = 0
+
     def __enter__(self) -> Self:
         return self
 
@@ -68,5 +73,4 @@ class Ticket:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._admission.in_flight_bytes -= self._held_bytes
-        self._held_bytes = 0
+        self.give_back()

@@ -101,3 +101,13 @@ def retry_after(refused: Refused) -> tuple[tuple[str, str], ...]:
     if HTTP_STATUS[refused.code] != 503:
         return ()
     return (("retry-after", str(max(1, round(refused.retry_after_s or RETRY_AFTER_S)))),)
+
+
+def reply_headers(reply: Reply) -> list[tuple[bytes, bytes]]:
+    """All of them, as they go out over HTTP."""
+    headers = [(name.encode(), value.encode()) for name, value in reply.headers]
+    if reply.status != 204:
+        headers.append((b"content-length", str(len(reply.body)).encode()))
+    if reply.status == HTTP_STATUS["timeout"]:
+        headers.append((b"connection", b"close"))
+    return headers
