@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from operator import itemgetter
 
+import numpy as np
 import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import example, given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from querying import T0_MS, engine
 from trilens.protobuf_wire import block
+from trilens.query.promql_store.samples import sample_values
 from trilens.receive.prometheus_schema import V1_KEPT
 from trilens.store.decoding import BODIES_OF, decodes
 from trilens.store.engine import Undecodable
@@ -38,14 +40,14 @@ def known(metric: bytes, samples: list[Sample]) -> bytes:
 
 
 class Native:
-    """A block of four columns, read by the format's rules."""
+    """A block of five columns, read by the format's rules; mantissa and exponent are one value."""
 
     def __init__(self, data: bytes) -> None:
         self.data, self.at = data, 0
 
     def rows(self) -> list[tuple[bytes, int, int, int]]:
         columns, rows = self.varint(), self.varint()
-        assert columns == 4
+        assert columns == 5
         assert self.header() == (b"metric", b"LowCardinality(String)")
         version, kind, keys = self.numbers(3, "Q")
         assert version == 1
@@ -58,8 +60,11 @@ class Native:
         ids = self.numbers(rows, "Q")
         assert self.header() == (b"timestamp", b"DateTime64(3, 'UTC')")
         times = self.numbers(rows, "q")
-        assert self.header() == (b"value", b"Float64")
-        values = self.numbers(rows, "q")
+        assert self.header() == (b"mantissa", b"Int64")
+        mantissas = np.array(self.numbers(rows, "q"), np.int64)
+        assert self.header() == (b"exponent", b"Int8")
+        exponents = np.array(self.numbers(rows, "b"), np.int8)
+        values = sample_values(mantissas, exponents).view(np.int64).tolist()
         assert self.at == len(self.data)
         return list(zip(metrics, ids, times, values, strict=True))
 
@@ -166,7 +171,7 @@ def test_a_byte_that_is_another_one(place: int, byte: int) -> None:
 def test_the_engine_reads_it_so() -> None:
     engine().command("TRUNCATE TABLE trilens.sample_rows")
     values = [0.0, -0.0, 1.5, 0.01, 1e300, float("inf"), 3.0]
-    bits = [struct.unpack("<q", struct.pack("<d", value))[0] for value in values]
+    bits = [bits_of(value) for value in values]
     samples = [(2**64 - 1 - n, T0_MS + n, value) for n, value in enumerate(bits)]
     (body,) = BODIES_OF["prometheus_write"]([known(b"up", samples), known(b"down", samples)])
     engine().insert(NATIVE.sql, body.pieces, params={"batch": 7})
@@ -178,6 +183,40 @@ def test_the_engine_reads_it_so() -> None:
         for n in reversed(range(7))
     ]
     assert [tuple(row) for row in engine().rows(ROWS).rows] == wanted
+
+
+def bits_of(value: float) -> int:
+    return struct.unpack("<q", struct.pack("<d", value))[0]
+
+
+def odd_values() -> list[float]:
+    """Decimals of all lengths and their neighbours, halves, the ends of ranges, any bits."""
+    draw = np.random.default_rng(11)
+    wholes = draw.integers(-(10**11), 10**11, 3000) // 10 ** draw.integers(0, 11, 3000)
+    decimals = wholes / 10.0 ** draw.integers(0, 12, 3000)
+    ends = np.array([0.5, 1.5, 2.5, 2.0**51, 2.0**52, 2.0**53, 9e9, 9e18, 2.0**63, 1e300, 5e-324])
+    ends = np.concatenate([ends, ends - 0.5, ends * 3, [np.nan, np.inf, 0.005, 0.0005, 1e-9]])
+    near = np.concatenate([np.nextafter(decimals, np.inf), np.nextafter(ends, 0), ends + 0.0005])
+    wild = draw.integers(-(2**63), 2**63 - 1, 3000).view(np.float64)
+    both = np.concatenate([decimals, ends, near, wild])
+    return np.concatenate([both, -both]).tolist()
+
+
+def test_values_are_scaled_as_the_engine_would() -> None:
+    values = odd_values()
+    samples = [(1, T0_MS + n, bits_of(value)) for n, value in enumerate(values)]
+    engine().command("TRUNCATE TABLE trilens.sample_rows")
+    (body,) = BODIES_OF["prometheus_write"]([known(b"up", samples)])
+    engine().insert(NATIVE.sql, body.pieces, params={"batch": 7})
+    made = engine().rows("SELECT mantissa, exponent FROM trilens.sample_rows ORDER BY timestamp")
+    wanted = engine().rows(
+        "SELECT trilens_sample_mantissa(reinterpretAsFloat64(bits), exponent), "
+        "trilens_sample_exponent(reinterpretAsFloat64(bits)) AS exponent "
+        "FROM (SELECT arrayJoin({bits:Array(Int64)}) AS bits)",
+        params={"bits": [bits for _, _, bits in samples]},
+    )
+    assert made.rows == wanted.rows
+    assert len({exponent for _, exponent in made.rows}) == 6
 
 
 def test_nothing_has_a_body_for_each_statement() -> None:

@@ -7,12 +7,15 @@ import pytest
 
 from storing import until
 from trilens.spool import Batch, Frame, Position, Run
+from trilens.spool.stream import Backlog
 from trilens.store.lane import (
     BODY_BYTES_FIRST,
     BODY_BYTES_MAX,
     MORE_AFTER_S,
+    QUIET_S,
     REST_S_MAX,
     SLOWER,
+    TRICKLE_BYTES,
     VISIBLE_S,
     Lane,
     Turns,
@@ -76,6 +79,10 @@ class Endless:
 
     def __init__(self):
         self.is_empty = False
+        self.waiting = Backlog(0, 0, None, None)
+
+    def backlog(self):
+        return self.waiting
 
     def resume_at(self):
         return Position(1, 0)
@@ -124,6 +131,21 @@ def test_a_begin_and_its_load_are_within_what_is_promised(lane, clock):
     clock.seconds += left_s
     load(lane, clock, seconds=0.5, size_bytes=2_000_000)
     assert lane.early_s() == 0
+
+
+@pytest.mark.parametrize(
+    ("waiting_bytes", "quiet_s", "is_begun"),
+    [(TRICKLE_BYTES, 2 * QUIET_S, True), (TRICKLE_BYTES, QUIET_S / 2, False),
+     (TRICKLE_BYTES - 1, 2 * QUIET_S, False)],
+    ids=["after a burst", "within a burst", "a trickle"],
+)  # fmt: skip
+def test_what_does_not_come_is_not_waited_for(lane, clock, waiting_bytes, quiet_s, is_begun):
+    clock.seconds = 1000
+    load(lane, clock, seconds=0.1)
+    lane.stream.waiting = Backlog(waiting_bytes, 9, None, clock.now_ns())
+    clock.seconds += quiet_s
+    assert bool(lane.early_s()) is not is_begun
+    assert bool(lane.take()) is is_begun
 
 
 def test_loads_of_a_stream_run_one_after_the_other(lane, clock):

@@ -11,7 +11,9 @@ const known_samples_tag = 16 << 3 | 2;
 const metric_column = .{ "metric", "LowCardinality(String)" };
 const series_id_column = .{ "series_id", "UInt64" };
 const timestamp_column = .{ "timestamp", "DateTime64(3, 'UTC')" };
-const value_column = .{ "value", "Float64" };
+const mantissa_column = .{ "mantissa", "Int64" };
+const exponent_column = .{ "exponent", "Int8" };
+const columns = 5;
 
 /// Of LowCardinality in the Native format: the version of its keys; and that keys follow, with
 /// numbers of 1, 2, 4 bytes.
@@ -134,21 +136,21 @@ const Reader = struct {
             return null;
         }
         var fields = Reader{ .bytes = try self.content() };
-        var columns: [4][]const u8 = @splat("");
+        var parts: [4][]const u8 = @splat("");
         while (fields.position < fields.bytes.len) {
             const tag = try fields.varint();
-            if (tag & 7 != 2 or tag >> 3 < 1 or tag >> 3 > columns.len) return error.Damaged;
-            columns[@intCast((tag >> 3) - 1)] = try fields.content();
+            if (tag & 7 != 2 or tag >> 3 < 1 or tag >> 3 > parts.len) return error.Damaged;
+            parts[@intCast((tag >> 3) - 1)] = try fields.content();
         }
-        const column_bytes = columns[1].len;
+        const column_bytes = parts[1].len;
         if (column_bytes % 8 != 0) return error.Damaged;
-        for (columns[1..]) |column| if (column.len != column_bytes) return error.Damaged;
+        for (parts[1..]) |column| if (column.len != column_bytes) return error.Damaged;
         return .{
-            .name = columns[0].ptr,
-            .name_bytes = columns[0].len,
-            .series_ids = columns[1].ptr,
-            .times_ms = columns[2].ptr,
-            .values = columns[3].ptr,
+            .name = parts[0].ptr,
+            .name_bytes = parts[0].len,
+            .series_ids = parts[1].ptr,
+            .times_ms = parts[2].ptr,
+            .values = parts[3].ptr,
             .samples = column_bytes / 8,
         };
     }
@@ -191,21 +193,62 @@ const Reader = struct {
     }
 };
 
+/// A value as it is kept: trilens_sample_exponent and trilens_sample_mantissa of
+/// schema/0004_samples.sql, which say why, over again.
+const Decimal = struct {
+    mantissa: i64,
+    exponent: i8,
+
+    const exponent_of_bits = 127;
+    const mantissa_max = 9e18;
+
+    fn of(bits: u64) Decimal {
+        const value: f64 = @bitCast(bits);
+        if (rounded(value) == value) {
+            const is_negative_zero = bits == 1 << 63;
+            if (@abs(value) < mantissa_max and !is_negative_zero) return .{
+                .mantissa = @intFromFloat(value),
+                .exponent = 0,
+            };
+        } else if (@abs(value) <= mantissa_max / 1e9) {
+            inline for (.{ 2, 3, 6, 9 }) |exponent| {
+                const power = comptime std.math.pow(f64, 10, exponent);
+                const whole = rounded(value * power);
+                if (whole / power == value) return .{
+                    .mantissa = @intFromFloat(whole),
+                    .exponent = exponent,
+                };
+            }
+        }
+        return .{ .mantissa = @bitCast(bits), .exponent = exponent_of_bits };
+    }
+
+    /// To the nearest whole number, halves to the even one.
+    fn rounded(value: f64) f64 {
+        const all_whole_from = 1 << 52;
+        if (!(@abs(value) < all_whole_from)) return value;
+        const shift = std.math.copysign(@as(f64, all_whole_from), value);
+        return value + shift - shift;
+    }
+};
+
 const Block = struct {
     bytes: []u8,
     rows: usize,
     size: usize = 0,
 
     fn write(self: *Block, groups: []const Group, samples: []Sample) void {
-        self.varint(4);
+        self.varint(columns);
         self.varint(self.rows);
         self.metrics(groups);
         self.header(series_id_column);
         const series_ids = self.numbers(u64);
         self.header(timestamp_column);
         const times_ms = self.numbers(i64);
-        self.header(value_column);
-        const values = self.numbers(u64);
+        self.header(mantissa_column);
+        const mantissas = self.numbers(i64);
+        self.header(exponent_column);
+        const exponents = self.numbers(i8);
         var row: usize = 0;
         var rest = groups;
         while (rest.len > 0) {
@@ -214,7 +257,9 @@ const Block = struct {
             for (found, row..) |sample, place| {
                 series_ids[place] = sample.series_id;
                 times_ms[place] = sample.time_ms;
-                values[place] = sample.value;
+                const number = Decimal.of(sample.value);
+                mantissas[place] = number.mantissa;
+                exponents[place] = number.exponent;
             }
             row += found.len;
             rest = rest[same..];

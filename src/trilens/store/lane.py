@@ -3,7 +3,8 @@
 A body grows with what has come since the last one, so a lone frame is loaded at once and a
 backlog in large bodies, whose planning costs 60 ms like that of small ones. What comes right after
 a begin waits for the next one and for its load, together VISIBLE_S: begins are as far apart as that
-leaves room for when the next load takes SLOWER times as long as the last. A stream's loads run one
+leaves room for when the next load takes SLOWER times as long as the last. Nor does it wait for what
+does not come: after a burst of TRICKLE_BYTES and QUIET_S without a frame. A stream's loads run one
 after the other, since two beside each other only make each other slow, unless there is more to
 read than fits one body.
 """
@@ -41,6 +42,7 @@ GROWTH_AFTER_SHRINKING: Final = 1.05
 FRAMES_MAX: Final = 20_000
 VISIBLE_S: Final = 0.7
 SLOWER: Final = 1.5
+QUIET_S: Final = 0.05
 # A body this small costs its planning. Where that takes long (lists in lists) the stream rests
 # afterwards for as long as it took: a trickle must not keep a core busy.
 TRICKLE_BYTES: Final = 1_000_000
@@ -107,7 +109,13 @@ class Lane:
         if self._loading:
             return math.inf
         waited_s = (self._clock.monotonic_ns() - self._begun_ns) / 1e9
-        return max(0.0, self._pause_s - waited_s)
+        return 0.0 if self._is_quiet() else max(0.0, self._pause_s - waited_s)
+
+    def _is_quiet(self) -> bool:
+        waiting = self.stream.backlog()
+        if waiting.bytes < TRICKLE_BYTES or waiting.last_received_ns is None:
+            return False
+        return self._clock.now_ns() - waiting.last_received_ns > QUIET_S * 1e9
 
     def take(self) -> Piece | None:
         """Begin a batch of what comes next; None when nothing has come.

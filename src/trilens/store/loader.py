@@ -28,6 +28,7 @@ kill it is in doubt too.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -42,7 +43,7 @@ from trilens.spool import Frame, Position, Spool
 from trilens.store.dead_letters import DeadLetters
 from trilens.store.decoding import REFUSED_BY_THROW_IF, unpacked
 from trilens.store.engine import Engine, EngineBusy, EngineError, Undecodable
-from trilens.store.lane import BODY_BYTES_MAX, Lane, Piece, Turns
+from trilens.store.lane import BODY_BYTES_MAX, QUIET_S, Lane, Piece, Turns
 from trilens.tracing import span
 
 LOADS_AT_ONCE: Final = 3
@@ -152,7 +153,7 @@ class Loader:
         if not lane.is_recovered.wait(WAIT_S):
             return
         if early_s:
-            self._stopping.wait(min(early_s, WAIT_S))
+            self._stopping.wait(WAIT_S if early_s == math.inf else min(early_s, QUIET_S))
         elif lane.stream.wait(lane.position, WAIT_S):
             with self._turns as at_once:
                 piece = lane.take()

@@ -5,13 +5,14 @@
 -- writes    through trilens.sample_values, write_requests and time_series: sample_rows,
 --           series_rows, exemplar_rows, histogram_rows; metadata_rows
 -- one row   one sample, histogram, exemplar, metadata entry; one series for each time it is sent
-INSERT INTO trilens.sample_values (metric, series_id, timestamp, value, _batch)
-SELECT metric, series_id, timestamp, value, {batch:UInt64}
+INSERT INTO trilens.sample_rows (metric, series_id, timestamp, mantissa, exponent, _batch)
+SELECT metric, series_id, timestamp, mantissa, exponent, {batch:UInt64}
 FROM input('
     metric LowCardinality(String),
     series_id UInt64,
     timestamp DateTime64(3, \'UTC\'),
-    value Float64')
+    mantissa Int64,
+    exponent Int8')
 SETTINGS compile_expressions = 0
 FORMAT Native
 ;
