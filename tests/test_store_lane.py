@@ -80,6 +80,10 @@ class Endless:
     def __init__(self):
         self.is_empty = False
         self.waiting = Backlog(0, 0, None, None)
+        self.newest_file = 1
+
+    def has_file_after(self, position):
+        return position.file < self.newest_file
 
     def backlog(self):
         return self.waiting
@@ -146,6 +150,16 @@ def test_what_does_not_come_is_not_waited_for(lane, clock, waiting_bytes, quiet_
     clock.seconds += quiet_s
     assert bool(lane.early_s()) is not is_begun
     assert bool(lane.take()) is is_begun
+
+
+def test_what_is_in_the_next_file_does_not_wait_for_the_next_begin(lane, clock):
+    clock.seconds = 1000
+    lane.stream.newest_file = 2
+    assert lane.take()
+    assert lane.early_s() == 0
+    lane.stream.is_empty = True
+    assert lane.take() is None
+    assert lane.early_s() == math.inf
 
 
 def test_loads_of_a_stream_run_one_after_the_other(lane, clock):

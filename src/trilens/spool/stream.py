@@ -167,6 +167,11 @@ class Stream:
         """Until something is committed at or behind `after`; False if nothing is."""
         return self._files.wait(after, timeout_s)
 
+    def has_file_after(self, position: Position) -> bool:
+        """Whether there is a newer file than that of `position`."""
+        newest = self._files.newest()
+        return newest is not None and newest.number > position.file
+
     def resume_at(self) -> Position:
         """Where loading goes on: the end of the highest batch ever begun."""
         with self._loading:

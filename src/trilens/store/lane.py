@@ -128,7 +128,9 @@ class Lane:
             run = self.read(self.position)
             piece = self.begin(run.start, run.end, run.frames) if run.frames else None
             self.position = run.end
-            self._has_more = len(run.frames) == FRAMES_MAX
+            # A run ends with its file, and what is behind it has waited as long as the run.
+            is_cut = len(run.frames) == FRAMES_MAX or self.stream.has_file_after(run.end)
+            self._has_more = is_cut and piece is not None
             if piece is not None:
                 self._begun_ns = self._clock.monotonic_ns()
                 self._loading += 1
