@@ -12,13 +12,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
 from urllib.parse import urlencode
 
 from bench.bodies import Kind
 from bench.machine import SCRATCH, CpuClock, family, is_running, until
-from trilens.store.engine import Engine
+from trilens.store.engine import Engine, EngineBusy
 from trilens.store.engine_http import socket_address
 
 READY_S_MAX: Final = 60.0
@@ -161,9 +162,16 @@ class Trilens:
         began_at = time.monotonic()
         engine = self.engine()
         for table in tables:
-            engine.command(f"OPTIMIZE TABLE trilens.{table} FINAL", timeout_s=MERGE_S_MAX)
+            until(partial(_merged, engine, table), seconds=MERGE_S_MAX)
         engine.close()
         return time.monotonic() - began_at
+
+    def settle(self) -> None:
+        """Wait until the engine has merged what it merges by itself."""
+        engine = self.engine()
+        running = "SELECT count() FROM system.merges"
+        until(lambda: not engine.rows(running).rows[0][0], seconds=MERGE_S_MAX, pause_s=1.0)
+        engine.close()
 
     def engine(self) -> Engine:
         """The engine behind the server's back: for what a user cannot ask."""
@@ -177,6 +185,15 @@ class Trilens:
             return reply.status, reply.read()
         finally:
             connection.close()
+
+
+def _merged(engine: Engine, table: str) -> bool:
+    """False while others have the memory that it takes."""
+    try:
+        engine.command(f"OPTIMIZE TABLE trilens.{table} FINAL", timeout_s=MERGE_S_MAX)
+    except EngineBusy:
+        return False
+    return True
 
 
 def took_ms(ask: Callable[[], object], times: int = 5) -> tuple[float, float]:

@@ -16,8 +16,8 @@ from xxhash import xxh3_64_intdigest
 
 from trilens.clock import SystemClock
 from trilens.envelope import Envelope, unpack
-from trilens.freed_memory import keep_freed_memory
 from trilens.measures import Measures
+from trilens.process_memory import keep_freed_memory
 from trilens.receive import KnownSeries, Limits, receivers
 from trilens.receive.admission import Admission
 from trilens.receive.listener import Intake, endpoints, routes
@@ -157,7 +157,7 @@ class Elsewhere:
 
 
 if __name__ == "__main__":
-    keep_freed_memory()  # as the program does
+    keep_freed_memory(288 << 20)  # as the program does
     with Running() as running:
         print(running.http_port, running.grpc_port, flush=True)
         sys.stdin.read()

@@ -26,7 +26,6 @@ from trilens.agent.watch import Watch
 from trilens.clock import SystemClock
 from trilens.data_lock import DataLock
 from trilens.errors import Broken
-from trilens.freed_memory import keep_freed_memory
 from trilens.measures import Measures
 from trilens.present.access import App, Guarded
 from trilens.present.prometheus_admin import AdminSettings
@@ -34,6 +33,7 @@ from trilens.present.prometheus_query import PromqlLimits
 from trilens.present.routes import QueryLimits
 from trilens.present.routes import routes as present_routes
 from trilens.present.threads import Threads
+from trilens.process_memory import keep_freed_memory, resident_bytes
 from trilens.query.ask import AskLimits
 from trilens.query.raw_sql import SqlLimits
 from trilens.receive import KnownSeries, Limits, receivers
@@ -62,6 +62,8 @@ SERVER_BYTES_MAX: Final = 384 << 20
 # Of that the program itself and what is on its way into the engine. The rest is for bodies from
 # their first byte to their answer.
 SERVER_BYTES_BESIDE_BODIES: Final = 192 << 20
+# Freed memory goes back to the kernel above this share of it.
+GIVE_BACK_SHARE: Final = 0.75
 IN_FLIGHT_BYTES_MIN: Final = 32 << 20
 STOP_GRACE_S: Final = 5.0
 SCHEMA_PAUSE_S: Final = 1.0
@@ -133,6 +135,9 @@ class Server:
     async def start(self) -> None:
         """Returns when all addresses are served; the engine may still be on its way."""
         self._loop = asyncio.get_running_loop()
+        self.measures.refresh_with(
+            lambda: self.measures.set("trilens_server_memory_bytes", to=resident_bytes())
+        )
         await asyncio.to_thread(self._spool.open)
         await asyncio.to_thread(self._letters.open)
         self._store_opening.start()
@@ -243,7 +248,7 @@ class Server:
 
 def serve(settings: Settings, *, is_watching: bool) -> int:
     """Run until SIGTERM, SIGINT or a failure; returns the exit code."""
-    keep_freed_memory()
+    keep_freed_memory(int(_server_bytes(settings) * GIVE_BACK_SHARE))
     return uvloop.run(_serve(settings, is_watching=is_watching))
 
 

@@ -12,7 +12,6 @@ calls raise EngineBusy.
 from __future__ import annotations
 
 import logging
-import os
 import select
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from typing import IO
 
 from trilens.errors import Broken
 from trilens.measures import Measures
+from trilens.process_memory import resident_bytes
 from trilens.store.engine import Engine
 from trilens.store.engine_http import socket_address
 
@@ -39,7 +39,6 @@ SETTLED_S = 30.0
 STOP_S_MAX = 8.0
 STDERR_LINES_MAX = 40
 STDERR_LINE_BYTES_MAX = 2000
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ class EmbeddedEngine:
             is_ready=self._ready.is_set() and pid is not None,
             pid=pid,
             restarts=self._restarts,
-            memory_bytes=_resident_bytes(pid) if pid is not None else 0,
+            memory_bytes=resident_bytes(pid) if pid is not None else 0,
             reason=self._reason,
         )
 
@@ -228,11 +227,3 @@ def _keep_lines(pipe: IO[bytes], lines: deque[str]) -> None:
                 lines.append(line.decode("utf-8", "replace").rstrip())
     except ValueError:  # closed while we read
         return
-
-
-def _resident_bytes(pid: int) -> int:
-    try:
-        statm = Path(f"/proc/{pid}/statm").read_text()
-    except OSError:
-        return 0
-    return int(statm.split()[1]) * _PAGE_BYTES
