@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from querying import clear, engine, insert, span
+from querying import T0_MS, clear, engine, insert, span
+from receiving import MESSAGES
 from trilens.store import batch_rows
 from trilens.store.batch_rows import CUT_SHORT, UNREADABLE, BatchRows
 from trilens.store.engine import EngineError
+from trilens.store.load import Load
 
 TABLES = ("span_rows", "log_rows")
 SETTINGS = "ALTER TABLE trilens.span_rows"
@@ -98,3 +100,35 @@ def test_what_is_not_whole_is_noticed_when_the_disk_is_nearly_full(
     engine().command("SYSTEM DROP MARK CACHE")
     assert not rows.is_whole(TABLES, 5)
     assert rows.is_whole(TABLES, 6)
+
+
+def test_damaged_facts_are_put_aside_and_written_again(monkeypatch):
+    """Else no load of metrics would ever succeed again: each looks into all parts of the series."""
+    clear()
+    engine().command("TRUNCATE TABLE trilens.series_known")
+    load = Load(engine(), "otlp_metrics")
+    message = gauge_of("one").SerializeToString()
+    assert load.run(1, [message]) == 1
+    (path,) = (
+        engine()
+        .rows("SELECT path FROM system.parts WHERE active AND table = 'series_rows'")
+        .rows[0]
+    )
+    for file in (*Path(path).glob("skp_idx*"), Path(path) / "data.cmrk4"):
+        os.truncate(file, 0)
+    engine().command("SYSTEM DROP MARK CACHE")
+    monkeypatch.setattr(batch_rows, "LOW_DISK_BYTES", 1 << 60)
+    with pytest.raises(EngineError):
+        load.run(2, [gauge_of("two").SerializeToString()])
+    load.remove(2)
+    engine().command("TRUNCATE TABLE trilens.series_known")
+    assert load.run(3, [gauge_of("two").SerializeToString(), message]) == 2
+    names = engine().rows("SELECT DISTINCT metric FROM trilens.series_rows ORDER BY metric").rows
+    assert names == [("one",), ("two",)]
+
+
+def gauge_of(name):
+    request = MESSAGES["otlp_metrics"]()
+    metric = request.resource_metrics.add().scope_metrics.add().metrics.add(name=name)
+    metric.gauge.data_points.add(time_unix_nano=T0_MS * 10**6, as_double=1.5)
+    return request

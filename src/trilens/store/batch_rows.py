@@ -95,6 +95,14 @@ class BatchRows:
                 params={"batch": number},
             )
 
+    def put_aside_damaged(self, tables: Sequence[str], number: int) -> None:
+        """Detach parts of these tables that a full disk has left unreadable; remove nothing else.
+
+        The batch that they are of was not done, so its rows will be written again.
+        """
+        if tables and not self._engine.cluster:
+            self._count_readable(tables, number)
+
     def _count_readable(self, tables: Sequence[str], number: int) -> dict[str, int]:
         try:
             return self.count(tables, number)
@@ -107,8 +115,9 @@ class BatchRows:
 
     def _detach_damaged(self, name: str) -> None:
         """Parts as they were inserted that do not even say which batch they hold."""
+        # Where rows of one key are merged as they are inserted, the level of such a part is 1.
         inserted = (
-            "SELECT name FROM system.parts WHERE active AND level = 0 "
+            "SELECT name FROM system.parts WHERE active AND min_block_number = max_block_number "
             "AND database = 'trilens' AND table = {table:String}"
         )
         batches = f"SELECT max(_batch) FROM trilens.{name} WHERE _part = {{part:String}}"

@@ -78,9 +78,23 @@ def tables_counted(wire_format: WireFormat) -> tuple[str, ...]:
 
     The comments of the decode files name all that they write.
     """
-    known = [table.name for table in tables().values() if not table.is_idempotent]
+    return _tables_written(wire_format, are_idempotent=False)
+
+
+@cache
+def tables_of_facts(wire_format: WireFormat) -> tuple[str, ...]:
+    """The others that a format writes: their rows stay when a load is in doubt."""
+    return _tables_written(wire_format, are_idempotent=True)
+
+
+def _tables_written(wire_format: WireFormat, *, are_idempotent: bool) -> tuple[str, ...]:
     texts = [match[0] for _, text in _files(wire_format) for match in _WRITES.finditer(text)]
-    return tuple(name for name in known if any(re.search(rf"\b{name}\b", text) for text in texts))
+    return tuple(
+        table.name
+        for table in tables().values()
+        if table.is_idempotent == are_idempotent
+        and any(re.search(rf"\b{table.name}\b", text) for text in texts)
+    )
 
 
 def unpacked(frames: Sequence[Frame]) -> list[bytes]:

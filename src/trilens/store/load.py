@@ -18,6 +18,7 @@ from trilens.store.decoding import (
     decodes,
     delimited,
     tables_counted,
+    tables_of_facts,
 )
 from trilens.store.engine import Engine, EngineBusy, EngineError
 
@@ -45,6 +46,7 @@ class Load:
 
     def __init__(self, engine: Engine, wire_format: WireFormat) -> None:
         self.tables = tables_counted(wire_format)
+        self._facts = tables_of_facts(wire_format)
         self._engine = engine
         self._rows = BatchRows(engine)
         self._decodes = decodes(wire_format)
@@ -75,7 +77,7 @@ class Load:
                 self._rows.remove(self.tables, number)
                 self._first, self._first_left = place + 1, FALLBACK_FIRST
             else:
-                if not self._rows.is_whole(self.tables, number):
+                if not self._rows.is_whole((*self.tables, *self._facts), number):
                     raise EngineBusy(NO_ROOM, "the disk is full: what was written is not whole")
                 return self._count(number) if written is None else written
         raise AssertionError("a format has at least one statement")
@@ -85,6 +87,7 @@ class Load:
         if isinstance(failure, Unanswered):
             self._rows.end(failure.query_id)
         self._rows.remove(self.tables, number)
+        self._rows.put_aside_damaged(self._facts, number)
 
     def is_sound(self) -> bool:
         """Whether the statements that failed last in this thread work with nothing to load.
