@@ -166,13 +166,6 @@ class Trilens:
         engine.close()
         return time.monotonic() - began_at
 
-    def settle(self) -> None:
-        """Wait until the engine has merged what it merges by itself."""
-        engine = self.engine()
-        running = "SELECT count() FROM system.merges"
-        until(lambda: not engine.rows(running).rows[0][0], seconds=MERGE_S_MAX, pause_s=1.0)
-        engine.close()
-
     def engine(self) -> Engine:
         """The engine behind the server's back: for what a user cannot ask."""
         return Engine(socket_address(self.data / "engine" / "engine.sock"))

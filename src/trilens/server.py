@@ -57,11 +57,11 @@ from trilens.store.retention import TABLES, Limit, Retention
 from trilens.tracing import SPANS, TracedRequests, span
 
 # What the server itself may come to hold; the embedded engine gets the rest of memory_bytes_max.
-SERVER_SHARE: Final = 0.34
+SERVER_SHARE: Final = 0.28
 SERVER_BYTES_MAX: Final = 384 << 20
 # Of that the program itself and what is on its way into the engine. The rest is for bodies from
 # their first byte to their answer.
-SERVER_BYTES_BESIDE_BODIES: Final = 256 << 20
+SERVER_BYTES_BESIDE_BODIES: Final = 192 << 20
 # Freed memory goes back to the kernel above this share of it.
 GIVE_BACK_SHARE: Final = 0.75
 IN_FLIGHT_BYTES_MIN: Final = 32 << 20
