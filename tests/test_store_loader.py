@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+import weakref
 
 import pytest
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
@@ -339,6 +340,26 @@ def test_an_engine_that_is_away_is_no_strike(store, monkeypatch):
     assert asked == [1, 1, 1, 1, 1]
     assert len(tried) == 2
     assert store.counts() == {"log_rows": 1}
+
+
+def test_a_load_that_failed_keeps_none_of_its_memory(store, monkeypatch):
+    run, made = Load.run, []
+
+    class Body(bytearray):
+        """One that can be referred to weakly."""
+
+    def failing(self, number, body):
+        if not made:
+            columns = Body(10)
+            made.append(weakref.ref(columns))
+            raise EngineBusy(0, "not now") from ValueError(len(columns))
+        made.append(made[0]())
+        return run(self, number, body)
+
+    monkeypatch.setattr(Load, "run", failing)
+    store.put("otlp_logs", logs("a"))
+    store.until_idle()
+    assert made[1:] == [None]
 
 
 def test_a_disk_that_refuses_a_dead_letter_is_waited_for(store, monkeypatch):

@@ -220,7 +220,7 @@ class Loader:
                 rows = lane.load.run(piece.number, messages)
             except Exception as error:  # noqa: BLE001 - judged by _conclude
                 loading.fail(str(error)[:REASON_LENGTH])
-                return Failure(error, at_once, body_bytes)
+                return Failure(_without_frames(error), at_once, body_bytes)
             loading.set(rows=rows)
         seconds = (self._clock.monotonic_ns() - started_ns) / 1e9
         lane.loaded(body_bytes, seconds)
@@ -317,6 +317,15 @@ def loads_at_once(body_bytes_max: int) -> int:
 def code_of(error: Exception) -> int:
     """ClickHouse's, or 0."""
     return error.code if isinstance(error, EngineError) else 0
+
+
+def _without_frames(error: Exception) -> Exception:
+    """The frames of its traceback hold what they worked on: here a body, while the next is made."""
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        link = link.__cause__ or link.__context__
+    return error
 
 
 class _Stopped(Exception):
