@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from trilens.measures import METRICS
-from trilens.settings import CONFIG_VARIABLE, DAY_S, ENV_PREFIX, Settings, flag
+from trilens.settings import CONFIG_VARIABLE, ENV_PREFIX, Settings, default_text, flag
 
 DOCS = Path(__file__).resolve().parent
-_NAMED_DEFAULTS = {
-    "memory_bytes_max": "half of the machine's, at most 2 GiB",
-    "token": "none",
-}
 
 
 def settings_page() -> str:
     rows = [
-        f"| `{flag(name)}` | {_default(name, row.default)} | {row.description} |"
+        f"| `{flag(name)}` | {_default(name)} | {row.description} |"
         for name, row in Settings.model_fields.items()
     ]
     return f"""# Settings
@@ -26,7 +21,7 @@ def settings_page() -> str:
 A value comes from the first of: the flag, the environment variable (`{ENV_PREFIX}DATA_DIR` for
 `--data-dir`), the YAML file named by `--config` or `{CONFIG_VARIABLE}` (`data_dir:`), the default.
 A key that is no setting is refused with the nearest one that is. `trilens check` prints every
-value and where it came from. Settings are read at the start.
+value and where it came from. Settings are read at the start. An empty variable counts as not set.
 
 Sizes are written as `512MiB` or `4GB`, durations as `30s`, `15m` or `14d`, addresses as
 `127.0.0.1:4280` or `[::1]:4280` (`:4280` is every address of the machine); `off` switches off what
@@ -57,20 +52,10 @@ they can be asked like any other.
 PAGES = {"settings.md": settings_page, "metrics.md": metrics_page}
 
 
-def _default(name: str, value: Any) -> str:
-    if name in _NAMED_DEFAULTS:
-        return _NAMED_DEFAULTS[name]
-    if value is None or isinstance(value, bool):
-        text = "off" if value is None else "no"
-    elif isinstance(value, list):
-        text = ":".join(str(item) for item in value)
-    elif name.endswith("_bytes_max"):
-        text = value.human_readable()
-    elif name.startswith("retention"):
-        text = f"{value // DAY_S:.0f}d"
-    else:
-        text = f"{value:g}" if isinstance(value, float) else str(value)
-    return f"`{text}`"
+def _default(name: str) -> str:
+    """Between backticks where it could be written so; the others are words."""
+    shown = default_text(name)
+    return shown if name in ("memory_bytes_max", "token") else f"`{shown}`"
 
 
 def main() -> int:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trilens.addresses import HostPort, read_host_port
-from trilens.settings import Settings, SettingsError, load
+from trilens.cli import main
+from trilens.settings import Settings, SettingsError, load, text
 
 
 def written(tmp_path, text):
@@ -52,9 +53,9 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize(("name", "text", "value"), VALUES)
-def test_values(name, text, value):
-    read = getattr(load({name: text}, {}).settings, name)
+@pytest.mark.parametrize(("name", "given_text", "value"), VALUES)
+def test_values(name, given_text, value):
+    read = getattr(load({name: given_text}, {}).settings, name)
     assert [str(path) for path in read] == ["/a", "/b"] if name == "watch_logs" else read == value
 
 
@@ -70,6 +71,9 @@ REFUSED = [
     ({"http": "0.0.0.0:4280"}, "reached from other machines"),
     ({"otlp_grpc": "10.0.0.1:4317"}, "reached from other machines"),
     ({"query_rows_max": "0"}, "query_rows_max = '0' (flag)"),
+    ({"engine": "clickhouse:9000"}, "neither `embedded` nor a URL"),
+    ({"memory_bytes_max": "plenty"}, "one looks like 512MiB"),
+    ({"data_dir": ""}, "data_dir (flag) is empty"),
 ]
 
 
@@ -93,10 +97,53 @@ def test_an_unknown_key_is_refused_with_the_nearest(tmp_path):
         load({}, {"TRILENS_DATADIR": "x"})
 
 
-@pytest.mark.parametrize("text", ["- a\n- b", "a: [", "just text"])
-def test_a_file_that_holds_no_settings_is_refused(tmp_path, text):
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (["check", "--data-dri", "x"], "--data-dri is no flag; did you mean --data-dir?"),
+        (["serve", "--otlp_grpc=off"], "did you mean --otlp-grpc?"),
+        (["up", "--retention-logs", "3d"], "did you mean --retention-logs-s?"),
+        (["sql", "SELECT 1", "--htp", "x"], "did you mean --http?"),
+        (["spool", "dump", "x", "--paylod", "1"], "did you mean --payload?"),
+        (["sql", "SELECT", "1"], "'1' is one word too many"),
+    ],
+)
+def test_an_unknown_flag_is_refused_with_the_nearest(words, near, capsys):
+    assert main(words) == 2
+    assert near in capsys.readouterr().err
+
+
+def test_an_empty_variable_is_one_that_is_not_set():
+    loaded = load({}, {"TRILENS_TOKEN": "", "TRILENS_DATA_DIR": ""})
+    assert loaded.settings == load({}, {}).settings
+    assert loaded.origins["token"] == "default"
+
+
+def test_a_bare_port_in_the_file_is_told_what_an_address_looks_like(tmp_path):
+    with pytest.raises(SettingsError, match="one looks like"):
+        load({}, {}, written(tmp_path, "http: 4280"))
+
+
+def test_check_shows_values_as_they_are_written_and_no_secrets(capsys):
+    url = "http://me:hidden@db:8123/?cluster=c"
+    assert main(["check", "--engine", url, "--token", "hidden", "--retention-logs-s", "36h"]) == 0
+    said = capsys.readouterr().out
+    assert "hidden" not in said
+    values = {line.split()[0]: line.split()[1] for line in said.splitlines()}
+    assert values["engine"] == "http://me:(set)@db:8123/?cluster=c"
+    assert (values["retention_logs_s"], values["spool_bytes_max"]) == ("36h", "4GiB")
+
+
+def test_what_check_shows_of_a_default_reads_back():
+    for name in Settings.model_fields.keys() - {"token"}:
+        value = getattr(load({}, {}).settings, name)
+        assert getattr(load({name: text(name, value)}, {}).settings, name) == value, name
+
+
+@pytest.mark.parametrize("content", ["- a\n- b", "a: [", "just text"])
+def test_a_file_that_holds_no_settings_is_refused(tmp_path, content):
     with pytest.raises(SettingsError, match=r"trilens\.yaml"):
-        load({}, {}, written(tmp_path, text))
+        load({}, {}, written(tmp_path, content))
 
 
 def test_a_missing_file_is_refused(tmp_path):
@@ -115,9 +162,9 @@ def test_an_address_reads_back(address):
 
 
 @given(st.text())
-def test_any_other_text_is_no_address(text):
+def test_any_other_text_is_no_address(given_text):
     try:
-        read = read_host_port(text)
+        read = read_host_port(given_text)
     except ValueError:
         return
     assert 0 <= read.port <= 65_535

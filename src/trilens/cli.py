@@ -17,13 +17,17 @@ from trilens.settings import (
     Loaded,
     Settings,
     SettingsError,
+    default_text,
     flag,
     load,
+    nearest,
+    text,
 )
 
 _EPILOG: Final = f"""\
 Settings come from flags, from {ENV_PREFIX}* in the environment and from one YAML file
 (--config or {CONFIG_VARIABLE}), in this order; `trilens check` shows where each came from.
+Help of a command shows the default of each [in brackets].
 
 examples:
   trilens up                                      watch this machine; console on port 4280
@@ -32,6 +36,7 @@ examples:
   trilens spool dump data/spool                   what is kept and not loaded yet
   trilens check --config trilens.yaml             would it start like this?
 """
+_OTHER_FLAGS: Final = ("config", "format", "payload")
 _VERBS: Final = {
     "serve": "Start the server: receivers, store, APIs and console.",
     "up": "Start the server and watch this machine: its numbers, its log files, Trilens itself.",
@@ -43,9 +48,10 @@ _VERBS: Final = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns the exit code: 0 done, 1 failed, 2 wrong usage or settings."""
-    arguments = _parser().parse_args(argv)
+    arguments, unknown = _parser().parse_known_args(argv)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
+        _refuse(unknown, arguments)
         return command(arguments)
     except TrilensError as error:
         print(f"trilens: {error}", file=sys.stderr)
@@ -53,6 +59,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `trilens sql ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _refuse(unknown: Sequence[str], arguments: argparse.Namespace) -> None:
+    """A flag that is none is refused like a line of the file: with the nearest that is one."""
+    if not unknown:
+        return
+    given = unknown[0].partition("=")[0]
+    if not given.startswith("-"):
+        raise SettingsError(f"{given!r} is one word too many; see trilens {arguments.verb} --help")
+    names = [name for name in (*Settings.model_fields, *_OTHER_FLAGS) if hasattr(arguments, name)]
+    raise SettingsError(f"{given} is no flag; did you mean {nearest(given, map(flag, names))}?")
 
 
 def _serve(arguments: argparse.Namespace) -> int:
@@ -67,7 +84,7 @@ def _check(arguments: argparse.Namespace) -> int:
     loaded = _loaded(arguments)
     width = max(len(name) for name in Settings.model_fields)
     for name, origin in loaded.origins.items():
-        value = "(set)" if name == "token" and loaded.settings.token else _shown(loaded, name)
+        value = text(name, getattr(loaded.settings, name))
         print(f"{name:<{width}}  {value:<24}  {origin}")
     return 0
 
@@ -94,15 +111,9 @@ def _spool_dump(arguments: argparse.Namespace) -> int:
 
 def _loaded(arguments: argparse.Namespace) -> Loaded:
     names = Settings.model_fields
-    flags = {name: getattr(arguments, name) for name in names if getattr(arguments, name, None)}
-    return load(flags, os.environ, arguments.config)
-
-
-def _shown(loaded: Loaded, name: str) -> str:
-    value = getattr(loaded.settings, name)
-    if isinstance(value, list):
-        return ":".join(str(item) for item in value)
-    return "off" if value is None else str(value)
+    flags = {name: getattr(arguments, name, None) for name in names}
+    given = {name: value for name, value in flags.items() if value is not None}
+    return load(given, os.environ, arguments.config)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -111,6 +122,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Observability for a cluster in one program: metrics, logs and traces.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"trilens {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
@@ -122,7 +134,10 @@ def _parser() -> argparse.ArgumentParser:
     _with_settings(sql, ("http", "token"))
     spool = verbs.add_parser("spool", help=_VERBS["spool"], description=_VERBS["spool"])
     dump = spool.add_subparsers(dest="spool_verb", required=True, metavar="COMMAND").add_parser(
-        "dump", help="Print every frame, commit mark and damage, from the files alone."
+        "dump",
+        help="Print every frame, commit mark and damage, from the files alone.",
+        description="Print every frame, commit mark and damage, from the files alone.",
+        allow_abbrev=False,
     )
     dump.add_argument("path", type=Path, metavar="PATH", help="a spool, one stream, or one file")
     dump.add_argument(
@@ -137,7 +152,7 @@ def _verb(
     name: str,
     command: Callable[[argparse.Namespace], int],
 ) -> argparse.ArgumentParser:
-    verb = verbs.add_parser(name, help=_VERBS[name], description=_VERBS[name])
+    verb = verbs.add_parser(name, help=_VERBS[name], description=_VERBS[name], allow_abbrev=False)
     verb.set_defaults(command=command)
     return verb
 
@@ -146,7 +161,7 @@ def _with_settings(parser: argparse.ArgumentParser, names: Sequence[str]) -> Non
     parser.add_argument("--config", type=Path, metavar="FILE", help="a YAML file of settings")
     for name in names:
         row = Settings.model_fields[name]
-        sentence = (row.description or "").replace("%", "%%")
+        sentence = f"{row.description} [{default_text(name)}]".replace("%", "%%")
         if row.annotation is bool:
             parser.add_argument(flag(name), action="store_const", const="true", help=sentence)
         else:

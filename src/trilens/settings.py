@@ -2,7 +2,9 @@
 
 A value comes from the first of: a flag (`--data-dir`), the environment (`TRILENS_DATA_DIR`), the
 YAML file named by `--config` or TRILENS_CONFIG (`data_dir:`), the default. A key that is no
-setting is refused with the nearest one that is. `trilens check` prints every value and its origin.
+setting is refused with the nearest one that is. An empty variable counts as not set; an empty flag
+or line is refused, since what was meant there is missing. `trilens check` prints every value and
+its origin.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -28,6 +30,12 @@ CONFIG_VARIABLE: Final = "TRILENS_CONFIG"
 MEMORY_BYTES_MIN: Final = 768 << 20
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d|w)?")
 _UNIT_S: Final = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": DAY_S, "w": 7 * DAY_S, None: 1}
+_SIZE_UNITS: Final = ("TiB", "GiB", "MiB", "KiB")
+# What depends on the machine, or is no value, in words.
+_DEFAULTS_IN_WORDS: Final = {
+    "memory_bytes_max": "half of the machine's, at most 2 GiB",
+    "token": "none",
+}
 
 
 class SettingsError(TrilensError):
@@ -51,7 +59,14 @@ def _or_off(value: object) -> object:
 
 
 def _address(value: object) -> object:
-    return read_host_port(value) if isinstance(value, str) else value
+    # YAML reads a bare port as a number.
+    return value if value is None or isinstance(value, HostPort) else read_host_port(str(value))
+
+
+def _engine(value: object) -> object:
+    if value == "embedded" or re.match(r"https?://[^/]", str(value)):
+        return value
+    raise ValueError("neither `embedded` nor a URL like http://user:password@host:8123")
 
 
 def _paths(value: object) -> object:
@@ -105,7 +120,7 @@ class Settings(BaseModel):
     insecure: bool = Field(
         False, description="Listen beyond loopback without a token: whoever reaches it may do all."
     )
-    engine: str = Field(
+    engine: Annotated[str, BeforeValidator(_engine)] = Field(
         "embedded",
         description="`embedded`, or a ClickHouse server: http(s)://user:password@host:port/"
         "?cluster=name.",
@@ -196,6 +211,9 @@ def load(
     values: dict[str, Any] = {}
     origins = dict.fromkeys(Settings.model_fields, "default")
     for source, origin in reversed(sources):
+        for name, value in source.items():
+            if value == "":
+                raise SettingsError(f"{name} ({origin}) is empty")
         values |= source
         origins |= dict.fromkeys(source, origin)
     try:
@@ -208,6 +226,49 @@ def load(
 
 def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    return difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
+
+
+def default_text(name: str) -> str:
+    """The default of a setting, the same on every machine."""
+    return _DEFAULTS_IN_WORDS.get(name) or text(name, Settings.model_fields[name].default)
+
+
+def text(name: str, value: Any) -> str:
+    """The value of a setting as it would be written in a flag; secrets are not shown."""
+    if name == "token":
+        shown = "(set)" if value else "none"
+    elif name == "engine":
+        shown = re.sub(r"(//[^/@:]*):[^/]*@", r"\1:(set)@", value)
+    elif value is None or isinstance(value, bool):
+        shown = {None: "off", True: "yes", False: "no"}[value]
+    elif isinstance(value, list):
+        shown = ":".join(map(str, value))
+    elif name.endswith("_bytes_max"):
+        shown = _size_text(int(value))
+    else:
+        is_time = name.endswith(("_s", "_seconds_max"))
+        shown = _duration_text(value) if is_time else str(value)
+    return shown
+
+
+def _size_text(size: int) -> str:
+    for place, unit in enumerate(_SIZE_UNITS):
+        count, rest = divmod(size, 1 << (10 * (len(_SIZE_UNITS) - place)))
+        if count and not rest:
+            return f"{count}{unit}"
+    return str(size)
+
+
+def _duration_text(seconds: float) -> str:
+    for unit in ("d", "h", "m"):
+        count, rest = divmod(seconds, _UNIT_S[unit])
+        if count and not rest:
+            return f"{count:.0f}{unit}"
+    return f"{seconds:g}s"
 
 
 def _config_of(environ: Mapping[str, str]) -> Path | None:
@@ -223,7 +284,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     }
     for name in given:
         _known(name, f"the environment variable {ENV_PREFIX}{name.upper()}", str.upper)
-    return given
+    return {name: value for name, value in given.items() if value}
 
 
 def _from_file(path: Path) -> dict[str, Any]:
@@ -245,7 +306,7 @@ def _from_file(path: Path) -> dict[str, Any]:
 def _known(name: str, shown: str, written: Any = str) -> None:
     if name in Settings.model_fields:
         return
-    near = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.0)[0]
+    near = nearest(name, Settings.model_fields)
     prefix = ENV_PREFIX if written is str.upper else ""
     raise SettingsError(f"{shown} is no setting; did you mean {prefix}{written(near)}?")
 
@@ -254,7 +315,10 @@ def _reason(error: ValidationError, origins: Mapping[str, str]) -> str:
     first = error.errors()[0]
     name = str(first["loc"][0])
     message = first["msg"].removeprefix("Value error, ")
-    return f"{name} = {first['input']!r} ({origins.get(name, 'default')}): {message}"
+    if first["type"].startswith("byte_size"):
+        message = "no size; one looks like 512MiB or 4GB"
+    given = "(hidden)" if name == "token" else repr(first["input"])
+    return f"{name} = {given} ({origins.get(name, 'default')}): {message}"
 
 
 def _check(settings: Settings) -> None:
