@@ -8,6 +8,7 @@ from trilens.errors import RefusalCode, Refused
 from trilens.store.engine import EngineBusy, EngineError
 
 # Named in ClickHouse's ErrorCodes.cpp.
+SYNTAX_ERROR = 62
 _TIMEOUTS = frozenset({159, 160, 209})  # TIMEOUT_EXCEEDED, TOO_SLOW, SOCKET_TIMEOUT
 _LIMITS = frozenset({158, 161, 162, 167, 168, 191, 241, 306, 307, 396, 731})
 _FORBIDDEN = frozenset({164, 291, 497})  # READONLY, DATABASE_ACCESS_DENIED, ACCESS_DENIED
@@ -16,6 +17,7 @@ _OVERLOADED = 202
 _POSITION = re.compile(
     r"failed at position (\d+)(?: \((.*?)\))?(?: \(line \d+, col \d+\))?: ", re.DOTALL
 )
+_PLACE = re.compile(r"failed at position \d+")
 _NOISE = re.compile(r"^(?:Code: \d+\. )?(?:DB::Exception: )?|\(version [^)]*\)\.?|Stack trace:.*$")
 _TWICE = re.compile(r"(\([A-Z_0-9]+\))(?: +\1)+")
 
@@ -42,13 +44,22 @@ def from_engine(error: EngineError, query: str, *, head: str = "", query_id: str
     `head` is text that we put before the user's `query`; with `query_id` the embedded engine
     puts a comment before that. Both shift the positions it reports.
     """
+    position = _position(error.message, query, head, query_id)
     return SqlFailed(
         _kind(error),
-        short_message(error.message),
+        _message(error, position),
         clickhouse_code=error.code,
         retry_after_s=1.0 if isinstance(error, EngineBusy) else None,
-        position=_position(error.message, query, head, query_id),
+        position=position,
     )
+
+
+def _message(error: EngineError, position: int | None) -> str:
+    """What can be shown: nothing of our connection, and places of the user's text alone."""
+    if isinstance(error, EngineBusy) and not error.code:
+        return "the engine does not answer now; try again"
+    place = "failed" if position is None else f"failed at position {position + 1}"
+    return _PLACE.sub(place, short_message(error.message), count=1)
 
 
 def short_message(text: str) -> str:

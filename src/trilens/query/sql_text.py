@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from trilens.errors import Refused
+from trilens.query.sql_errors import SYNTAX_ERROR, SqlFailed
 
 SQL_LENGTH_MAX = 100_000
 
@@ -62,17 +62,18 @@ class SqlText:
 
 
 def read_sql(sql: str) -> SqlText:
-    """Raises Refused (malformed, too_large) with the position."""
+    """Raises SqlFailed (malformed, too_large) with the position."""
     if len(sql) > SQL_LENGTH_MAX:
-        raise Refused("too_large", f"the SQL is longer than {SQL_LENGTH_MAX} characters")
+        message = f"the SQL is longer than {SQL_LENGTH_MAX} characters"
+        raise SqlFailed("too_large", message, clickhouse_code=SYNTAX_ERROR)
     tokens = list(_lex(sql))
     if tokens and tokens[-1].text == ";":
         tokens.pop()
     for token in tokens:
         if token.text == ";":
-            raise Refused("malformed", "one statement at a time", position=token.start)
+            raise _malformed("one statement at a time", token.start)
     if not tokens:
-        raise Refused("malformed", "the SQL is empty", position=0)
+        raise _malformed("the SQL is empty", 0)
     fmt: str | None = None
     settings: dict[str, str] = {}
     # ClickHouse takes both orders, and SETTINGS on either side of FORMAT.
@@ -88,12 +89,16 @@ def read_sql(sql: str) -> SqlText:
     return SqlText(query, tuple(tokens), fmt, settings)
 
 
+def _malformed(message: str, position: int) -> SqlFailed:
+    return SqlFailed("malformed", message, clickhouse_code=SYNTAX_ERROR, position=position)
+
+
 def _lex(sql: str) -> list[Token]:
     tokens, at = [], 0
     while at < len(sql):
         match = _TOKEN.match(sql, at)
         if match is None:
-            raise Refused("malformed", _why_not(sql, at), position=at)
+            raise _malformed(_why_not(sql, at), at)
         if match["gap"] is None:
             tokens.append(Token(match.lastgroup or "sign", match[0], at))
         at = match.end()
