@@ -13,9 +13,12 @@ from querying import T0_MS, clear, engine, insert, log, sample, series, span
 from trilens import http_body
 from trilens.present import sql_api
 from trilens.present.routes import QueryLimits
+from trilens.present.threads import GUEST_THREADS, WAITING_MAX
 from trilens.query.raw_sql import SqlLimits
 from trilens.query.sql_gate import VIEWS
 from trilens.receive import listener_http
+from trilens.store.engine import Engine
+from trilens.store.engine_http import socket_address
 from waiting import wait_until
 
 MIB = 1 << 20
@@ -166,7 +169,25 @@ def test_errors_carry_the_engines_code(api, sql, status, code, clickhouse_code):
 
 
 def test_an_error_in_the_text_has_its_position(api):
-    assert error_of(ask(api, "SELECT '가', a b c"))["position"] == 16
+    error = error_of(ask(api, "SELECT '가', a b c"))
+    assert error["position"] == 16
+    assert error["message"].startswith("Syntax error: failed at position 17 (c)")
+
+
+@pytest.mark.parametrize("sql", ["SELECT 1; SELECT 2", "", "SELECT 'x", "x" * 100_001])
+def test_what_is_refused_before_the_engine_sees_it_has_its_code_too(api, sql):
+    reply = ask(api, sql)
+    assert reply.headers["x-clickhouse-exception-code"] == "62"
+    assert error_of(reply)["clickhouse_code"] == 62
+
+
+def test_an_engine_that_is_away_is_no_news_of_our_sockets():
+    away = Api(Engine(socket_address("/nonexistent/engine.sock")))
+    reply = ask(away, "SELECT 1")
+    away.close()
+    assert (reply.status_code, error_of(reply)["code"]) == (503, "engine_unavailable")
+    assert reply.headers["retry-after"] == "1"
+    assert error_of(reply)["message"] == "the engine does not answer now; try again"
 
 
 @pytest.mark.parametrize(
@@ -285,10 +306,27 @@ def end_of_a_broken_answer(api, sql):
     return b"".join(pieces)[-300:]
 
 
-def test_an_error_in_the_middle_ends_the_answer_without_its_end(wide):
+def test_an_answer_that_has_begun_is_not_refused_when_many_ask(wide):
+    with wide.client.stream("POST", "/api/sql?format=TSV", content=ENDLESS) as reply:
+        pieces = reply.iter_bytes()
+        next(pieces)
+        clients = [connected(wide) for _ in range(GUEST_THREADS + WAITING_MAX)]
+        for connection in clients:
+            connection.sendall(request_of(LONG))
+        wait_until(lambda: ask(wide, "SELECT 1").status_code == 503)
+        received = 0
+        while received < 20_000_000:
+            received += len(next(pieces))
+        for connection in clients:
+            connection.close()
+    wait_until(lambda: running(LONG) == 0)
+
+
+def test_an_error_in_the_middle_ends_the_answer_without_its_end(wide, caplog):
     sql = "SELECT throwIf(number = 3000000, 'far') FROM numbers(10000000) SETTINGS max_threads = 1"
     assert b"\r\n__exception__\r\nCode: 395. far" in end_of_a_broken_answer(wide, sql)
     assert wide.measures.value("trilens_query_errors_total", "sql", "malformed") == 1
+    assert not caplog.records  # a mistake in a question is no failure of ours
 
 
 def test_output_over_its_limit_ends_the_same_way():

@@ -1,8 +1,9 @@
 """The two families of failure.
 
 TrilensError
-├── Refused   the caller's fault, or ours to ask for patience; safe to show; has a code
-└── Broken    our own fault; logged with an id; the caller sees only that id
+├── Refused    the caller's fault, or ours to ask for patience; safe to show; has a code
+├── BrokenOff  an answer that ends before its end; what was sent of it says why
+└── Broken     our own fault; logged with an id; the caller sees only that id
 
 A receiver raises nothing but `Refused`. Each protocol file turns a code into the form that
 its own senders understand (an HTTP status, a gRPC status, a google.rpc.Status body).
@@ -52,6 +53,10 @@ class Refused(TrilensError):
         self.message = message
         self.retry_after_s = retry_after_s
         self.position = position
+
+
+class BrokenOff(TrilensError):
+    """Closes the connection under an answer, so that no client takes the part for the whole."""
 
 
 class Broken(TrilensError):

@@ -21,7 +21,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from trilens.clock import Clock
-from trilens.errors import Refused
+from trilens.errors import BrokenOff, Refused
 from trilens.http_body import read_body
 from trilens.measures import Measures
 from trilens.present.answers import broken, refusal
@@ -130,13 +130,13 @@ class SqlApi:
     ) -> AsyncIterator[bytes]:
         is_whole = False
         try:
-            while piece := await self.threads.guests.run(next, output, b""):
+            while piece := await self.threads.pieces.run(next, output, b""):
                 yield piece
             is_whole = True
         except Refused as refused:
             self._count(refused, started_at_ns)
             yield _exception_block(refused)
-            raise
+            raise BrokenOff(refused.message) from refused
         finally:
             output.close()
             if not is_whole:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import math
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from trilens.errors import Refused
 
 THREADS: Final = 8
 GUEST_THREADS: Final = 4
+PIECE_THREADS: Final = 8
 PROMQL_THREADS: Final = 4
 CONTROL_THREADS: Final = 2
 WAITING_MAX: Final = 64
@@ -24,11 +26,11 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
 
 class Pool:
-    """`threads` calls at once and WAITING_MAX behind them."""
+    """`threads` calls at once and `waiting_max` behind them."""
 
-    def __init__(self, name: str, threads: int) -> None:
+    def __init__(self, name: str, threads: int, waiting_max: float = WAITING_MAX) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._in_hand_max = threads + WAITING_MAX
+        self._in_hand_max = threads + waiting_max
         self._in_hand = 0
 
     async def run(self, call: Callable[..., _T], *args: Any) -> _T:
@@ -57,12 +59,14 @@ class Pool:
 class Threads:
     """Calls of the console, of guests (a user's SQL, which may take long), of PromQL; and stops.
 
-    None of the four waits for another. All methods but close() are for the event loop.
+    `pieces` go on with what a guest has begun: an answer that was let in is never refused in its
+    middle. None of the five waits for another. All methods but close() are for the event loop.
     """
 
     def __init__(self) -> None:
         self.calls = Pool("present", THREADS)
         self.guests = Pool("present-guest", GUEST_THREADS)
+        self.pieces = Pool("present-piece", PIECE_THREADS, waiting_max=math.inf)
         self.promql = Pool("present-promql", PROMQL_THREADS)
         self._control = ThreadPoolExecutor(CONTROL_THREADS, thread_name_prefix="present-stop")
         self.streams = 0
@@ -112,6 +116,7 @@ class Threads:
     def close(self) -> None:
         self.calls.close()
         self.guests.close()
+        self.pieces.close()
         self.promql.close()
         self._control.shutdown(wait=False, cancel_futures=True)
 

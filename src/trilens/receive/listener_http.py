@@ -24,7 +24,7 @@ from typing import Any, Final
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from trilens.errors import Broken, Refused
+from trilens.errors import Broken, BrokenOff, Refused
 from trilens.receive.admission import Ticket
 from trilens.receive.exchange import MIB, Reply, reply_headers
 from trilens.receive.listener import Endpoint, Headers
@@ -69,6 +69,7 @@ class HttpListener:
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE_S,
         )
+        logging.getLogger("uvicorn.error").addFilter(_is_news)
         self._server = _Server(config)
         self._serving: asyncio.Task[None] | None = None
 
@@ -89,6 +90,11 @@ class HttpListener:
         self._server.config.timeout_graceful_shutdown = max(1, round(grace_s))
         self._server.should_exit = True
         await self._serving
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Not an answer that was broken off on purpose: to uvicorn that is a crash of the app."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], BrokenOff)
 
 
 class _Server(uvicorn.Server):
