@@ -26,6 +26,7 @@ READY_S_MAX: Final = 60.0
 STOP_S_MAX: Final = 30.0
 ANSWER_S_MAX: Final = 120.0
 MERGE_S_MAX: Final = 600.0
+REST_S: Final = 5.0
 FORMATS: Final[dict[Kind, str]] = {
     "spans": "otlp_traces", "logs": "otlp_logs", "writes": "prometheus_write",
 }  # fmt: skip
@@ -166,6 +167,12 @@ class Trilens:
         engine.close()
         return time.monotonic() - began_at
 
+    def rest(self) -> None:
+        """Return when the engine has merged all that it wants to."""
+        engine = self.engine()
+        until(partial(_rests, engine), seconds=MERGE_S_MAX)
+        engine.close()
+
     def engine(self) -> Engine:
         """The engine behind the server's back: for what a user cannot ask."""
         return Engine(socket_address(self.data / "engine" / "engine.sock"))
@@ -186,6 +193,16 @@ def _merged(engine: Engine, table: str) -> bool:
         engine.command(f"OPTIMIZE TABLE trilens.{table} FINAL", timeout_s=MERGE_S_MAX)
     except EngineBusy:
         return False
+    return True
+
+
+def _rests(engine: Engine) -> bool:
+    """No merge began or ran for REST_S."""
+    rest_until = time.monotonic() + REST_S
+    while time.monotonic() < rest_until:
+        if engine.rows("SELECT 1 FROM system.merges LIMIT 1").rows:
+            return False
+        time.sleep(0.2)
     return True
 
 

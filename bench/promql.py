@@ -27,7 +27,7 @@ import numpy as np
 from bench import peers
 from bench.bodies import start_ns
 from bench.generate_metrics import SCRAPE_MS, varint
-from bench.machine import CpuClock, until
+from bench.machine import CpuClock, MemoryPeak, directory_bytes, until
 from bench.program import Trilens
 from bench.report import Details, Figure
 
@@ -42,6 +42,7 @@ WARM: Final = 5
 PANELS: Final = 30
 PANEL_S: Final = 3_600
 GOAL_HEAVY, GOAL_LIGHT = 0.5, 1.2
+GOAL_PANEL_MS: Final = 300.0
 LOAD_S_MAX: Final = 900.0
 ANSWER_S_MAX: Final = 120.0
 
@@ -96,6 +97,7 @@ def run(scale: float) -> Iterator[Figure]:
     with ExitStack() as stack:
         program = stack.enter_context(Trilens("promql"))
         targets = {"trilens": _Target(program.http_port, program.cpu_clock)}
+        beside: dict[str, peers.Peer] = {}
         for command, kind in (
             ("prometheus", peers.Prometheus),
             ("victoria-metrics", peers.VictoriaMetrics),
@@ -103,12 +105,17 @@ def run(scale: float) -> Iterator[Figure]:
             if peers.is_installed(command):
                 peer = stack.enter_context(kind())
                 targets[command] = _Target(peer.port, peer.cpu_clock)
+                beside[command] = peer
+        pids = {"trilens": program.pid} | {name: peer.pid for name, peer in beside.items()}
+        peaks = {name: stack.enter_context(MemoryPeak(pid)) for name, pid in pids.items()}
         count = _load(targets.values(), first_ms, span_ms)
         until(lambda: program.count("samples") == count, seconds=LOAD_S_MAX, pause_s=0.5)
-        program.merge("sample_rows", "series_rows")
+        program.rest()
         for one in QUESTIONS:
             yield _asked(one, targets, first_ms, first_ms + span_ms)
         yield _dashboard(targets, first_ms + span_ms)
+        yield _memory({name: peak.bytes for name, peak in peaks.items()})
+        yield _sizes(program, beside, count)
 
 
 # --- samples
@@ -265,12 +272,9 @@ def _asked(question: Question, targets: dict[str, _Target], first_ms: int, end_m
             cold = target.ask(question.query, *at)
             warm = sorted(target.ask(question.query, *at).ms for _ in range(WARM))
         medians[name], answers[name] = warm[WARM // 2], cold
-        details |= {
-            f"{name}_cold_ms": round(cold.ms, 1),
-            f"{name}_warm_ms": round(medians[name], 1),
-        }
         cpu_ms = sum(clock.used_s.values()) / (WARM + 1) * 1e3
         details |= {
+            f"{name}_cold_ms": round(cold.ms, 1),
             f"{name}_cpu_ms": round(cpu_ms, 1),
             f"{name}_other_cpu": clock.shares()["other_cpu"],
         }
@@ -278,7 +282,8 @@ def _asked(question: Question, targets: dict[str, _Target], first_ms: int, end_m
         is_choice = question.query.startswith("topk")
         same = _as_many_points if is_choice else _same_points
         details["points"] = same(answers["trilens"], answers["prometheus"])
-    return _figure(question.what, medians, details, is_light=question.is_light)
+    goal = _share(medians, GOAL_LIGHT if question.is_light else GOAL_HEAVY)
+    return _figure(question.what, medians, "ms", goal, details)
 
 
 def _same_points(ours: _Answer, peers: _Answer) -> int:
@@ -314,14 +319,42 @@ def _dashboard(targets: dict[str, _Target], end_ms: int) -> Figure:
         middle = sorted(runs, key=lambda run: run[PANELS * 95 // 100])[1]
         slow[name] = middle[PANELS * 95 // 100]
         details |= {f"{name}_p50_ms": round(middle[PANELS // 2], 1)}
-    return _figure(f"{PANELS} panels at once, p95 of a panel", slow, details, is_light=False)
+    return _figure(f"{PANELS} panels at once, p95 of a panel", slow, "ms", GOAL_PANEL_MS, details)
 
 
-def _figure(what: str, medians: dict[str, float], details: Details, *, is_light: bool) -> Figure:
-    peer_ms = medians.get("prometheus")
-    share = GOAL_LIGHT if is_light else GOAL_HEAVY
-    peer = f"prometheus {peers.version('prometheus')}" if peer_ms else ""
+def _memory(peaks_bytes: dict[str, int]) -> Figure:
+    found = {name: size / 1e6 for name, size in peaks_bytes.items()}
+    return _figure("most resident memory", found, "MB", _share(found, 1.0))
+
+
+def _sizes(program: Trilens, beside: dict[str, peers.Peer], count: int) -> Figure:
+    """Ours and VictoriaMetrics's merged; Prometheus's as it is, most of it still a log."""
+    program.merge("sample_rows", "series_rows")
+    tables = program.tables()
+    found = {"trilens": (tables["sample_rows"] + tables["series_rows"]) / count}
+    for name, peer in beside.items():
+        if isinstance(peer, peers.VictoriaMetrics):
+            found[name] = sum(peer.merged_bytes().values()) / count
+        else:
+            found[name] = directory_bytes(peer.data / "data") / count
+    return _figure("on disk, series included", found, "bytes/sample", None)
+
+
+def _share(found: dict[str, float], share: float) -> float | None:
+    """Of what Prometheus has, where it is there."""
+    return share * found["prometheus"] if "prometheus" in found else None
+
+
+def _figure(
+    what: str,
+    found: dict[str, float],
+    unit: str,
+    goal: float | None,
+    details: Details | None = None,
+) -> Figure:
+    others = {f"{name}_{unit}": round(value, 2) for name, value in found.items()}
+    name = "prometheus" if "prometheus" in found else ""
     return Figure(
-        what, medians["trilens"], "ms", "less", peer_ms and share * peer_ms, peer, peer_ms,
-        details=details,
+        what, found["trilens"], unit, "less", goal,
+        name and f"{name} {peers.version(name)}", found.get(name), details=others | (details or {}),
     )  # fmt: skip
