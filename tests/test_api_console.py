@@ -75,6 +75,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "/traces/operations": {},
     "/traces/services": {},
     "/metrics/names": {},
+    "/metrics/churn": {},
     "/metrics/labels": {"metric": "up"},
     "/metrics/range": {"metric": "up", "agg": "sum", "fn": "rate"},
     "/sources": {},

@@ -296,6 +296,18 @@ def test_nothing_found_says_what_to_do(page, start_ns):  # noqa: F811
     expect(lines(page).nth(1)).to_be_visible()
 
 
+@pytest.mark.parametrize("width", [800, 1280])
+def test_long_names_leave_the_lines_their_place(page, start_ns, width):  # noqa: F811
+    pod = "a-very-long-name-in-a-namespace-with-a-long-name-too-api-gateway-v2-7d9f8c6b5-x4abc"
+    querying.insert("log_rows", [log(start_ns - 5 * S, "of a long pod", pod=pod)])
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto("/logs?query=long")
+    facets = page.get_by_role("navigation", name="Fields beside")
+    expect(facets.get_by_text(pod)).to_be_visible()
+    assert facets.bounding_box()["width"] < 240
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 def test_in_korean_on_a_small_screen(page, start_ns, scheme):  # noqa: F811
     page.emulate_media(color_scheme=scheme)

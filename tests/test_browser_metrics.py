@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from browsing import browser, console, context, page, picture  # noqa: F401
-from querying import clear, insert
+from querying import clear, engine, insert
 
 pytestmark = pytest.mark.browser
 
@@ -51,6 +51,16 @@ def rows():
         kind="histogram",
         known=lambda _s: False,
     )
+    series.append({"series_id": len(series) + 1, "metric": "http.server.request.duration", "source": "otlp",
+                   "labels": {"http.route": "/"}, "kind": "histogram", "temporality": "cumulative", "unit": "s",
+                   "first_seen": now_s - 3600, "last_seen": now_s + 3600})  # fmt: skip
+    engine().command("TRUNCATE TABLE trilens.histogram_rows")
+    insert("histogram_rows", [
+        {"metric": "http.server.request.duration", "series_id": len(series), "timestamp": now_s - ago_s,
+         "start_timestamp": now_s - 3600, "kind": "histogram", "count": 4 * at, "sum": at, "bounds": [0.1, 1],
+         "bucket_counts": [2 * at, at, at]}
+        for at, ago_s in enumerate(range(3585, -AHEAD_S, -15))
+    ])  # fmt: skip
     insert("series_rows", series)
     insert("sample_rows", samples)
     insert("metadata_rows", [
@@ -150,17 +160,29 @@ def test_more_lines_than_are_shown_are_said(page):  # noqa: F811
     ).to_be_visible()
 
 
-def test_a_distribution_says_what_to_do(page):  # noqa: F811
+def test_a_distribution_is_drawn_by_its_quantiles(page):  # noqa: F811
+    opened(page, "/metrics?metric=http.server.request.duration")
+    expect(page.get_by_text("Quantiles of the distribution")).to_be_visible()
+    expect(page.get_by_role("img", name="http.server.request.duration")).to_be_visible()
+    for quantile in ("p50", "p95", "p99"):
+        expect(page.get_by_text(quantile, exact=True)).to_be_visible()
+    picture(page, "metrics-distribution")
+    page.get_by_role("link", name="Go on in PromQL").click()
+    expect(page).to_have_url(re.compile("view=query.*http_server_request_duration_seconds_bucket"))
+    expect(page.get_by_role("textbox", name="Query C")).to_contain_text("histogram_quantile(0.5")
+
+
+def test_a_distribution_without_points_says_what_to_do(page):  # noqa: F811
     opened(page, "/metrics?metric=http.server.duration")
-    expect(page.get_by_text("Each point of this metric is a whole distribution")).to_be_visible()
+    expect(page.get_by_text("No quantiles in this time range")).to_be_visible()
     expect(page.get_by_text("WHERE metric = 'http.server.duration'")).to_be_visible()
 
 
 def test_keys_walk_through_the_metrics(page):  # noqa: F811
     opened(page, "/metrics")
     expect(names(page).get_by_role("row").nth(1)).to_be_visible()
-    page.keyboard.press("j")
-    page.keyboard.press("j")
+    for _ in range(3):
+        page.keyboard.press("j")
     expect(page).to_have_url(re.compile("metric=many_series"))
 
 

@@ -56,6 +56,8 @@ def rows():
         "shop.orders", {"shop.kind": "book"}, lambda s: round(s / 10),
         source="otlp", kind="sum", temporality="cumulative", is_monotonic=1,
     )  # fmt: skip
+    for pod in ("x", "y"):
+        add("fresh_pods", {"pod": pod}, lambda s: s, first_seen=now_s - 60)
     insert("series_rows", series)
     insert("sample_rows", samples)
     insert("exemplar_rows", [
@@ -313,6 +315,8 @@ def test_cardinality_names_what_has_most_series(page):  # noqa: F811
     grid = page.get_by_role("grid", name="Metrics with the most series")
     expect(grid.get_by_role("row").nth(1)).to_contain_text("node_cpu_seconds_total")
     expect(grid.get_by_role("row").nth(1)).to_contain_text("6")
+    begun = page.get_by_role("grid", name="Metrics with the most series begun in the time range")
+    expect(begun.get_by_role("row").filter(has_text="fresh_pods")).to_contain_text("2")
     picture(page, "cardinality")
     page.get_by_role("grid", name="Label values in the most series").get_by_text("cpu=0").click()
     expect(page.get_by_role("grid", name="Values of query A").get_by_role("row")).to_have_count(2)

@@ -205,6 +205,23 @@ def test_a_trace_shows_its_tree_and_what_is_missing(page):  # noqa: F811
     expect(page.get_by_text("1 span below it came in, this one has not")).to_be_visible()
 
 
+@pytest.mark.parametrize("width", [800, 1280])
+def test_a_long_name_leaves_the_time_range_its_place(page, width):  # noqa: F811
+    name = "POST /api/v2/customers/{customer_id}/orders/{order_id}/shipments/{shipment_id}/events"
+    now_ns = time.time_ns()
+    insert("span_rows", [_span(now_ns - 3600 * S, "7" * 32, "7" * 16, name=name)])
+    page.set_viewport_size({"width": width, "height": 800})
+    opened(page, f"/traces/{'7' * 32}")
+    title = page.get_by_role("heading", name=name, level=1)
+    expect(title).to_be_visible()
+    box, time_range = (
+        title.bounding_box(),
+        page.get_by_role("button", name="Last 1 hour").bounding_box(),
+    )
+    assert box["x"] + box["width"] <= time_range["x"]
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
 def test_span_details_are_whole(page):  # noqa: F811
     opened(page, f"/traces/{FAILED}")
     spans(page).filter(has_text="charge card").click()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from querying import T0_MS, T0_NS, S, asker, clear, insert, sample, series
+from querying import T0_MS, T0_NS, S, asker, clear, engine, insert, sample, series
 from trilens.errors import Refused
 from trilens.query import metrics, overview, problems, sources
 from trilens.query.ask import Statement
@@ -78,6 +78,28 @@ def test_names():
     assert [row["metric"] for row in every] == [
         "http_requests_total", "node_cpu_seconds_total", "node_filesystem_avail_bytes",
     ]  # fmt: skip
+
+
+def test_churn_counts_series_by_their_first_sample_of_all():
+    later = [
+        series(900 + n, "churning", {"pod": str(n)}, first_seen=T0_NS / S + n, _batch=1)
+        for n in range(3)
+    ]
+    old = series(910, "churning", {"pod": "old"}, _batch=1)
+    # Met again later: it began when its first sample was taken.
+    again = series(910, "churning", {"pod": "old"}, first_seen=T0_NS / S + 60, _batch=2)
+    insert("series_rows", [*later, old, again])
+    try:
+        first, *_ = asker().rows(metrics.churn(TEN_MINUTES, limit=5))
+        assert (first["metric"], first["fresh"], first["series"]) == ("churning", 3, 4)
+        assert first["fresh_total"] == 3
+        assert first["series_total"] > 4
+        before = TimeRange(T0_NS - 60 * S, T0_NS)
+        rows = asker().rows(metrics.churn(before, limit=100))
+        assert {row["fresh"] for row in rows} == {0}
+        assert next(row["series"] for row in rows if row["metric"] == "churning") == 1
+    finally:
+        engine().command("DELETE FROM trilens.series_rows WHERE metric = 'churning'")
 
 
 def test_labels():

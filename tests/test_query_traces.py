@@ -2,10 +2,11 @@
 
 import pytest
 
-from querying import HOUR, S, asker, clear, insert, span
+from querying import HOUR, T0_NS, S, asker, clear, insert, span
 from trilens.errors import Refused
 from trilens.query import operations, traces
 from trilens.query.filters import Condition
+from trilens.query.times import TimeRange
 
 MS = 10**6
 CHECKOUT, CART, LONE = "a" * 32, "b" * 32, "c" * 32
@@ -73,6 +74,23 @@ def test_pages():
     rest, end = page(limit=2, offset=following)
     assert [one["trace_id"] for one in [*first, *rest]] == [CART, CHECKOUT, LONE]
     assert end is None
+
+
+def test_a_page_is_read_by_the_starts_that_it_shows():
+    """The trace whose last span is the newest may have begun before another one."""
+    long_lived, short = "d" * 32, "e" * 32
+    far = 24 * 3600 * S
+    within = TimeRange(T0_NS + far, T0_NS + far + 100 * S)
+    insert("span_rows", [
+        span(far, long_lived, "a1" * 8, duration_ns=50 * S),
+        span(far + 40 * S, long_lived, "a2" * 8, parent_span_id="a1" * 8),
+        span(far + 20 * S, short, "a3" * 8),
+    ])  # fmt: skip
+    question = traces.TraceQuestion(within)
+    found, _ = traces.page(asker(), question, limit=10, order="newest", offset=0)
+    assert [one["trace_id"] for one in found] == [short, long_lived]
+    found, _ = traces.page(asker(), question, limit=1, order="newest", offset=0)
+    assert [one["trace_id"] for one in found] == [long_lived]
 
 
 def test_summary():

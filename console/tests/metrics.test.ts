@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { MetricName, MetricSeries } from "~/api/metrics";
 import { askingOf, defaultAsking, natureOf, writing } from "~/screens/metrics/asking";
-import { averages } from "~/screens/metrics/distribution";
+import { averages, quantilesOf } from "~/screens/metrics/distribution";
 import { labelsText, seriesId, seriesName, summaryOf, tellingLabels } from "~/screens/metrics/series";
 import { ofAnyMetric, usefulOf } from "~/screens/metrics/useful";
 
@@ -88,4 +88,28 @@ it("quotes a name in SQL", () => {
 it("keeps for another metric what holds for any", () => {
   const node = { field: "node", op: "=", value: "a" } as const;
   expect(ofAnyMetric([node, { field: "labels.mode", op: "=", value: "idle" }])).toEqual([node]);
+});
+
+describe("the quantiles of a distribution", () => {
+  const names = ["http_duration_seconds_bucket", "http_duration_seconds_count", "http_duration_seconds_sum", "sizes_bytes"];
+
+  it("are told by the buckets where there are some", () => {
+    expect(quantilesOf("http.duration", names, "5m").map((one) => one.expr)[1]).toBe(
+      "histogram_quantile(0.95, sum by (le) (rate(http_duration_seconds_bucket[5m])))",
+    );
+  });
+
+  it("are told by whole histograms where those are the samples", () => {
+    expect(quantilesOf("sizes", names, "1m").map((one) => one.expr)[0]).toBe(
+      "histogram_quantile(0.99, sum(rate(sizes_bytes[1m])))",
+    );
+  });
+
+  it("are asked of a quoted name where it is no word", () => {
+    expect(quantilesOf("a.b", ["a.b"], "1m")[0]?.expr).toBe('histogram_quantile(0.99, sum(rate({"a.b"}[1m])))');
+  });
+
+  it("are none of what PromQL does not know", () => {
+    expect(quantilesOf("nonesuch", names, "1m")).toEqual([]);
+  });
 });

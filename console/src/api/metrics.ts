@@ -57,6 +57,17 @@ export function useMetricNames(
   return useRangeQuestion("/metrics/names", range, { match, limit });
 }
 
+export interface Churn {
+  /** Series whose first sample of all lies in the range, and all that began before its end. */
+  readonly metrics: readonly { readonly metric: string; readonly fresh: number; readonly series: number }[];
+  readonly fresh_total: number;
+  readonly series_total: number;
+}
+
+export function useChurn(range: TimeRange, limit: number): Asked<Churn> {
+  return useRangeQuestion("/metrics/churn", range, { limit });
+}
+
 export function useMetricLabels(
   range: TimeRange,
   metric: string | undefined,

@@ -52,9 +52,9 @@ export function valueFormat(metric: string, unit: string, fn: MetricFunction): (
     case "bytes":
       return isRate ? (value) => `${bytes(value)}/s` : bytes;
     case "seconds":
-      return isRate ? percent : (value) => duration(value * 1e9);
+      return isRate ? percent : (value) => (value === 0 ? "0 s" : duration(value * 1e9));
     case "milliseconds":
-      return isRate ? (value) => percent(value / 1e3) : (value) => duration(value * 1e6);
+      return isRate ? (value) => percent(value / 1e3) : (value) => (value === 0 ? "0 ms" : duration(value * 1e6));
     case "nanoseconds":
       return isRate ? (value) => percent(value / 1e9) : duration;
     case "ratio":

@@ -14,7 +14,7 @@ interface Props {
 export function StatTile({ label, value, note, chart, tone = "normal" }: Props) {
   return (
     <div className={classes.tile} data-tone={tone}>
-      <div className={classes.tileLabel}>{label}</div>
+      <div className={classes.tileLabel} title={label}>{label}</div>
       <div className={classes.tileLine}>
         <span className={classes.tileValue}>{value}</span>
         {note !== undefined && <span className={classes.tileNote}>{note}</span>}

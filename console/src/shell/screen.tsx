@@ -26,7 +26,7 @@ export function Screen({ title, head, isFilling = false, children }: Props) {
     <>
       <title>{`${title} · Trilens`}</title>
       <HeadPlace>
-        <h1 className={classes.screenTitle}>{title}</h1>
+        <h1 className={classes.screenTitle} title={title}>{title}</h1>
         {head}
       </HeadPlace>
       <div className={isFilling ? classes.filling : classes.scrolling}>{children}</div>

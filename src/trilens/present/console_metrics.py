@@ -33,6 +33,15 @@ def _names(context: Context, args: Args) -> dict[str, Any]:
     return {"metrics": context.ask.rows(statement)}
 
 
+def _churn(context: Context, args: Args) -> dict[str, Any]:
+    rows = context.ask.rows(metrics.churn(args.within(), limit=args.number("limit")))
+    totals = {name: rows[0][name] if rows else 0 for name in ("fresh_total", "series_total")}
+    return {
+        "metrics": [{name: row[name] for name in ("metric", "fresh", "series")} for row in rows],
+        **totals,
+    }
+
+
 def _labels(context: Context, args: Args) -> dict[str, Any]:
     conditions = parse_filter(args.text("filter"))
     statement = metrics.labels(args.within(), args.text("metric"), conditions)
@@ -62,6 +71,13 @@ ENDPOINTS = (
                    most=metrics.NAMES_MAX)),
         of(metrics=array(of(metric=TEXT, type=TEXT, unit=TEXT, help=TEXT, series=INTEGER,
                             kind=TEXT, temporality=TEXT, is_monotonic=BOOLEAN))), _names,
+    ),
+    Endpoint(
+        "GET", "/metrics/churn", "Metrics by how many of their series began in the range.",
+        (*RANGE,
+         Parameter("limit", "integer", "At most so many.", 20, least=1, most=1000)),
+        of(metrics=array(of(metric=TEXT, fresh=INTEGER, series=INTEGER)),
+           fresh_total=INTEGER, series_total=INTEGER), _churn,
     ),
     Endpoint(
         "GET", "/metrics/labels", "Labels of a metric and their most frequent values.",

@@ -63,6 +63,25 @@ def names(within: TimeRange, *, match: str, limit: int) -> Statement:
     )
 
 
+def churn(within: TimeRange, *, limit: int) -> Statement:
+    """Columns metric, fresh, series, fresh_total, series_total; most fresh series first.
+
+    Fresh are the series whose first sample of all lies in the range. `series` are those that began
+    before its end; when one ended is not known to the day.
+    """
+    bound = Bound()
+    since, until = instant(bound, within.from_ns), instant(bound, within.to_ns)
+    return bound.statement(
+        "SELECT metric, fresh, series, sum(fresh) OVER () AS fresh_total, "
+        "sum(series) OVER () AS series_total FROM ("
+        f"SELECT toString(metric) AS metric, countIf(first >= {since}) AS fresh, "
+        "count() AS series FROM ("
+        f"SELECT metric, series_id, min(first_seen) AS first FROM {SERIES} "
+        f"GROUP BY metric, series_id HAVING first < {until}) GROUP BY metric) "
+        f"ORDER BY fresh DESC, metric LIMIT {bound(limit, 'UInt64')}"
+    )
+
+
 def labels(within: TimeRange, metric: str, conditions: list[Condition]) -> Statement:
     """Columns label, distinct_values, value, n: the most frequent values of each label."""
     bound = Bound()

@@ -58,10 +58,11 @@ def page(
     wanted = offset + limit + 1
     search = newest if order == "newest" else slowest
     ids = [row["trace_id"] for row in asker.rows(search(question, wanted))]
-    shown = ids[offset : offset + limit]
-    return _summaries(asker, question.within, shown), (
-        offset + limit if len(ids) > offset + limit else None
-    )
+    summaries = _summaries(asker, question.within, ids[offset : offset + limit])
+    if order == "newest":
+        # Their newest spans say which they are. A page is read by the starts that it shows.
+        summaries.sort(key=lambda one: one["start"], reverse=True)
+    return summaries, offset + limit if len(ids) > offset + limit else None
 
 
 def newest(question: TraceQuestion, wanted: int) -> Statement:

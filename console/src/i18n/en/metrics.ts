@@ -71,7 +71,8 @@ export const metrics = {
   "metrics.onlySeries": "Filter for the labels of this line",
   "metrics.delta":
     "Its sender counts anew for each point (delta temporality): a point is how much came since the one before.",
-  "metrics.distribution": "Each point of this metric is a whole distribution",
-  "metrics.distributionWhat":
-    "It is stored with all its buckets, but is not drawn here yet. SQL over the view `histograms` has it:",
+  "metrics.distribution": "Quantiles of the distribution, all series together",
+  "metrics.noQuantiles": "No quantiles in this time range",
+  "metrics.noQuantilesWhat":
+    "A longer time range may have some: two points within its window are needed. SQL over the view `histograms` has every point:",
 } as const;

@@ -72,7 +72,8 @@ export const metrics: Record<keyof typeof english, string> = {
   "metrics.showAll": "모든 선 보이기",
   "metrics.onlySeries": "이 선의 레이블로 거르기",
   "metrics.delta": "보내는 쪽이 점마다 새로 셉니다(델타). 점은 바로 앞 점 이후에 늘어난 양입니다.",
-  "metrics.distribution": "이 메트릭의 점은 하나하나가 분포입니다",
-  "metrics.distributionWhat":
-    "모든 버킷을 저장하지만 아직 여기에 그리지는 않습니다. `histograms` 뷰를 SQL로 조회하세요:",
+  "metrics.distribution": "모든 시계열을 합친 분포의 분위수",
+  "metrics.noQuantiles": "이 시간 범위에는 분위수가 없습니다",
+  "metrics.noQuantilesWhat":
+    "구간 안에 점이 둘 있어야 하니 시간 범위를 늘려 보세요. 모든 점은 `histograms` 뷰를 SQL로 조회하세요:",
 };

@@ -4,8 +4,8 @@ import { Button } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import { exact } from "~/format/numbers";
 import { useT } from "~/i18n/use_t";
-import { CodeLine } from "~/parts/code_line";
 import { Empty, ErrorNote, Loading } from "~/parts/states";
+import { HowToSend } from "~/screens/overview/how_to_send";
 import type { Condition } from "~/state/filters";
 import classes from "./logs.module.css";
 import type { LogList } from "./use_log_list";
@@ -57,7 +57,7 @@ function Nothing({ query, conditions, onClearQuery, onClearConditions, onWider }
           <span>
             {t("logs.howToSend")} <Link to="/sources">{t("logs.toSources")}</Link>
           </span>
-          <CodeLine text={`OTEL_EXPORTER_OTLP_ENDPOINT=${window.location.origin}`} />
+          <HowToSend what="otlp" />
         </>
       )}
     </Empty>

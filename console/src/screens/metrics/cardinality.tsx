@@ -3,14 +3,18 @@
 import { SegmentedControl } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import { type ReactNode, useMemo } from "react";
+import { type Churn, useChurn } from "~/api/metrics";
 import { type CountedName, type Tsdb, useTsdb } from "~/api/prometheus";
-import { bytes, count, exact } from "~/format/numbers";
+import { bytes, count, exact, percent } from "~/format/numbers";
 import { useT } from "~/i18n/use_t";
 import { Panel } from "~/parts/panel";
+import { Prose } from "~/parts/prose";
 import { Answered, Empty, Loading } from "~/parts/states";
 import { StatTile } from "~/parts/stat_tile";
 import { type Column, TableView } from "~/parts/table_view";
+import { HowToSend } from "~/screens/overview/how_to_send";
 import { useMoment } from "~/state/moment";
+import { useTimeRange } from "~/state/use_time_range";
 import classes from "./cardinality.module.css";
 import { quoted } from "./explore/promql_text";
 import type { MetricsSearch } from "./search";
@@ -27,7 +31,9 @@ export function Cardinality({ search, onChange }: Props) {
   const t = useT();
   const top = search.top ?? 20;
   const { count: look } = useMoment();
+  const { range } = useTimeRange();
   const asked = useTsdb(top, look);
+  const churn = useChurn(range, top);
   return (
     <section className={classes.screen} aria-label={t("metrics.view.cardinality")}>
       <div className={classes.head}>
@@ -41,9 +47,13 @@ export function Cardinality({ search, onChange }: Props) {
       <Answered asked={asked} loading={<Loading heightPx={420} />}>
         {(answer) =>
           answer.headStats.numSeries === 0 ? (
-            <Empty title={t("cardinality.none")} icon="metrics">{t("metrics.noneWhat")}</Empty>
+            <Empty title={t("cardinality.none")} icon="metrics">
+              <Prose text={t("metrics.noneWhat")} />
+              <HowToSend what="prometheus" />
+              <HowToSend what="otlp" />
+            </Empty>
           ) : (
-            <Tables answer={answer} isOld={asked.isPlaceholderData} />
+            <Tables answer={answer} churn={churn.data} isOld={asked.isPlaceholderData} />
           )
         }
       </Answered>
@@ -51,7 +61,13 @@ export function Cardinality({ search, onChange }: Props) {
   );
 }
 
-function Tables({ answer, isOld }: { readonly answer: Tsdb; readonly isOld: boolean }) {
+interface TablesProps {
+  readonly answer: Tsdb;
+  readonly churn: Churn | undefined;
+  readonly isOld: boolean;
+}
+
+function Tables({ answer, churn, isOld }: TablesProps) {
   const t = useT();
   const all = answer.headStats.numSeries;
   return (
@@ -59,11 +75,23 @@ function Tables({ answer, isOld }: { readonly answer: Tsdb; readonly isOld: bool
       <div className={classes.tiles}>
         <StatTile label={t("cardinality.series")} value={exact(all)} />
         <StatTile label={t("cardinality.pairs")} value={exact(answer.headStats.numLabelPairs)} />
+        <StatTile
+          label={t("cardinality.fresh")} value={churn === undefined ? "–" : exact(churn.fresh_total)}
+          note={
+            churn === undefined || churn.series_total === 0
+              ? undefined
+              : t("cardinality.freshShare", { share: percent(churn.fresh_total / churn.series_total) })
+          }
+        />
       </div>
       <div className={classes.tables}>
         <Counts
           title={t("cardinality.metrics")} name={t("metrics.metric")} value={t("metrics.series")} isOld={isOld} of={all}
           rows={answer.seriesCountByMetricName} link={(row) => asked(`count({__name__=${quoted(row.name)}})`, row.name)}
+        />
+        <Counts
+          title={t("cardinality.churn")} name={t("metrics.metric")} value={t("cardinality.begun")} isOld={isOld}
+          rows={begun(churn)} link={picked} empty={<Empty title={t("cardinality.noChurn")} icon="check" />}
         />
         <Counts
           title={t("cardinality.labels")} name={t("metrics.label")} value={t("cardinality.values")} isOld={isOld}
@@ -81,6 +109,14 @@ function Tables({ answer, isOld }: { readonly answer: Tsdb; readonly isOld: bool
       </div>
     </>
   );
+}
+
+function begun(churn: Churn | undefined): readonly CountedName[] {
+  return churn?.metrics.flatMap(({ metric, fresh }) => (fresh === 0 ? [] : [{ name: metric, value: fresh }])) ?? [];
+}
+
+function picked({ name }: CountedName): ReactNode {
+  return <Link to="/metrics" search={{ metric: name }} title={name}>{name}</Link>;
 }
 
 const named = (label: string) => (/^[A-Za-z_]\w*$/.test(label) ? label : quoted(label));
@@ -109,9 +145,10 @@ interface CountsProps {
   /** The bars are shares of it; of the greatest if absent. */
   readonly of?: number;
   readonly format?: (value: number) => string;
+  readonly empty?: ReactNode;
 }
 
-function Counts({ title, name, value, rows, isOld, link, of, format = count }: CountsProps) {
+function Counts({ title, name, value, rows, isOld, link, of, format = count, empty }: CountsProps) {
   const most = of ?? Math.max(1, ...rows.map((row) => row.value));
   const columns = useMemo<Column<CountedName>[]>(
     () => [
@@ -134,6 +171,7 @@ function Counts({ title, name, value, rows, isOld, link, of, format = count }: C
     <Panel title={title} isFlush>
       <TableView
         label={title} columns={columns} rows={rows} rowKey={(row) => row.name} rowsMax={ROWS_SHOWN} isOld={isOld}
+        empty={empty}
       />
     </Panel>
   );

@@ -6,6 +6,7 @@ import { type MetricName, useMetricNames } from "~/api/metrics";
 import { count } from "~/format/numbers";
 import { useT } from "~/i18n/use_t";
 import { Icon } from "~/parts/icon";
+import { Prose } from "~/parts/prose";
 import { Answered, Empty, Loading } from "~/parts/states";
 import { type Column, TableView } from "~/parts/table_view";
 import { HowToSend } from "~/screens/overview/how_to_send";
@@ -69,7 +70,7 @@ export function NoMetrics({ match }: { readonly match: string | undefined }) {
   if (match !== undefined) return <Empty title={t("metrics.noneFits", { match })} icon="search">{t("metrics.noneFitsWhat")}</Empty>;
   return (
     <Empty title={t("metrics.none")} icon="metrics">
-      {t("metrics.noneWhat")}
+      <Prose text={t("metrics.noneWhat")} />
       <HowToSend what="prometheus" />
       <HowToSend what="otlp" />
     </Empty>

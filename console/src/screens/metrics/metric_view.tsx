@@ -38,7 +38,7 @@ export function MetricView({ name, metric, isKnown, search, onChange }: Props) {
     <section className={classes.view} aria-label={name}>
       <Head name={name} metric={metric} />
       {nature === "distribution" ? (
-        <Distribution name={name} />
+        <Distribution name={name} unit={metric?.unit ?? ""} />
       ) : metric === undefined && !isKnown ? (
         <Loading heightPx={340} />
       ) : (

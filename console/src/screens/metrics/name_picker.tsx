@@ -37,7 +37,7 @@ export function NamePicker({ match, onMatch, onPick }: Props) {
         cell: (row) => <span title={[row.metric, row.help].filter((one) => one !== "").join("\n")}>{row.metric}</span>,
       },
       ...(hasTypes ? [{
-        id: "type", label: t("explore.type"), width: "76px",
+        id: "type", label: t("explore.type"), width: "82px",
         cell: (row: MetricName) => <span className="muted">{isUntyped(row) ? "" : row.type}</span>,
       }] : []),
     ],

@@ -39,7 +39,10 @@ function columnsOf(t: Translate, zone: Zone, nowMs: number): Column<WireFormat>[
     cell: (row) => <span title={exact(value(row))}>{written(value(row))}</span>,
   });
   return [
-    { id: "format", label: t("sources.format"), width: "minmax(10.5rem, 1.6fr)", cell: (row) => formatName(row.format) },
+    {
+      id: "format", label: t("sources.format"), width: "minmax(12.5rem, 1.6fr)",
+      cell: (row) => <span title={formatName(row.format)}>{formatName(row.format)}</span>,
+    },
     number("rate", t("sources.requestRate"), "minmax(80px, 1fr)", (row) => row.requests_per_s, perSecond),
     number("bytesRate", t("sources.byteRate"), "minmax(86px, 1fr)", (row) => row.bytes_per_s, (value) => `${bytes(value)}/s`),
     number("requests", t("sources.requests"), "minmax(72px, 1fr)", (row) => row.requests, count),

@@ -77,7 +77,7 @@ function Facts({ trace, service }: { readonly trace: Trace; readonly service: st
       <strong>{duration((endMs - startMs) * 1e6)}</strong>
       <span>{t("traces.spans", { n: trace.spans.length })}</span>
       <span>{dateTime(startMs, zone)}</span>
-      <span className="mono cut" title={trace.trace_id}>{trace.trace_id}</span>
+      <span className={`mono cut ${classes.traceId}`} title={trace.trace_id}>{trace.trace_id}</span>
       <CopyButton text={trace.trace_id} label={t("traces.copyTraceId")} />
     </span>
   );

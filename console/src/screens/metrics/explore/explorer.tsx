@@ -1,9 +1,7 @@
 /** Queries in PromQL, several at once: over time as plots, or at the end of the range as tables. */
 
 import { Button, SegmentedControl, Switch, TextInput, useComputedColorScheme } from "@mantine/core";
-import type { UseQueryResult } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
-import type { ApiError } from "~/api/client";
 import { useExemplars, useInstants, useMetricUnits, useRanges } from "~/api/prometheus";
 import { duration } from "~/format/durations";
 import { dateTime } from "~/format/times";
@@ -24,6 +22,7 @@ import { writtenOf } from "./meaning";
 import { metricsOf } from "./promql_text";
 import { type PromQuery, QUERIES_MAX, stepOf, usualStepMs, usualWindow, withQuery } from "./queries";
 import { QueryRow, type Said } from "./query_row";
+import { useLast } from "./use_last";
 
 interface Props {
   readonly search: MetricsSearch;
@@ -214,23 +213,6 @@ function useDrafts(queries: readonly PromQuery[]) {
 
 function toggledOff({ id, expr, off }: PromQuery): PromQuery {
   return off === true ? { id, expr } : { id, expr, off: true };
-}
-
-/** Until the next answer is there, the last one of the same letter; a refused question leaves none. */
-function useLast<Answer>(
-  queries: readonly PromQuery[],
-  asked: readonly UseQueryResult<Answer, ApiError>[],
-): readonly (Answer | undefined)[] {
-  const [last, setLast] = useState<ReadonlyMap<string, Answer>>(new Map());
-  const fresh = queries.flatMap(({ id }, at): [string, Answer][] => {
-    const data = asked[at]?.data;
-    return data === undefined || data === last.get(id) ? [] : [[id, data]];
-  });
-  if (fresh.length > 0) setLast(new Map([...last, ...fresh]));
-  return queries.map(({ id }, at) => {
-    const one = asked[at];
-    return one?.data ?? (one?.error == null && one?.isFetching === true ? last.get(id) : undefined);
-  });
 }
 
 /** The list as it was, as long as it holds the same. */

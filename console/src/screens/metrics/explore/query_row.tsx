@@ -3,7 +3,7 @@
 import { ActionIcon, Tooltip } from "@mantine/core";
 import { useState } from "react";
 import { ApiError } from "~/api/client";
-import { askPrometheus, noteOf, type QueryCost } from "~/api/prometheus";
+import { askPrometheus, LINES_MAX, noteOf, type QueryCost, ROWS_MAX } from "~/api/prometheus";
 import { duration } from "~/format/durations";
 import { count, exact } from "~/format/numbers";
 import { useT } from "~/i18n/use_t";
@@ -51,6 +51,7 @@ export function QueryRow(props: Props) {
   const [cursor, setCursor] = useState<{ position: number; asked: number } | null>(null);
   const goTo = (position: number) => setCursor((old) => ({ position, asked: (old?.asked ?? 0) + 1 }));
   const [isSqlShown, setSqlShown] = useState(false);
+  const shownMax = props.stepMs === null ? ROWS_MAX : LINES_MAX;
   const isHidden = query.off === true;
   const pretty = () => {
     askPrometheus<string>("/format_query", { query: text }).then(
@@ -86,8 +87,8 @@ export function QueryRow(props: Props) {
       {said.error !== null && (
         <Wrong text={query.expr} error={said.error} onPlace={goTo} onRetry={props.onRetry} />
       )}
-      <Notes notes={said.warnings} query={query.expr} icon="warning" onPlace={goTo} />
-      <Notes notes={said.infos} query={query.expr} icon="info" onPlace={goTo} />
+      <Notes notes={said.warnings} query={query.expr} icon="warning" shownMax={shownMax} onPlace={goTo} />
+      <Notes notes={said.infos} query={query.expr} icon="info" shownMax={shownMax} onPlace={goTo} />
       {said.histograms > 0 && <p className={classes.note}>{t("explore.histograms", { n: said.histograms })}</p>}
       {said.error === null && query.expr.trim() !== "" && !isHidden && (
         <div className={classes.costLine}>
@@ -155,12 +156,14 @@ interface NotesProps {
   readonly notes: readonly string[];
   readonly query: string;
   readonly icon: "warning" | "info";
+  /** Series of an answer; the server leaves others out, and says so. */
+  readonly shownMax: number;
   readonly onPlace: (position: number) => void;
 }
 
 const PREFIX = /^PromQL (?:info|warning): /;
 
-function Notes({ notes, query, icon, onPlace }: NotesProps) {
+function Notes({ notes, query, icon, shownMax, onPlace }: NotesProps) {
   const t = useT();
   if (notes.length === 0) return null;
   return (
@@ -171,7 +174,7 @@ function Notes({ notes, query, icon, onPlace }: NotesProps) {
         return (
           <li key={note}>
             <Icon name={icon} sizePx={13} />
-            <span>{words === "results truncated due to limit" ? t("explore.cut") : words}</span>
+            <span>{words === "results truncated due to limit" ? t("explore.cut", { n: shownMax }) : words}</span>
             {position !== null && (
               <button type="button" className={classes.place} onClick={() => onPlace(position)}>
                 {t("error.at", { position: position + 1 })}
