@@ -267,6 +267,18 @@ def test_half_open_connections_to_grpc_are_cut(monkeypatch) -> None:
             pass
 
 
+def test_connections_to_grpc_that_answer_no_ping_are_cut(monkeypatch) -> None:
+    monkeypatch.setattr(listener_grpc, "PING_AFTER_MS", 500)
+    monkeypatch.setattr(listener_grpc, "PING_GRACE_MS", 500)
+    with Running() as running:
+        silent = socket.create_connection(("127.0.0.1", running.grpc_port))
+        silent.settimeout(10)
+        silent.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
+        while silent.recv(100):
+            pass
+        call(running, SPAN)
+
+
 def test_credentials() -> None:
     with Running(token="s3cret") as running:
         assert post(running).status_code == 401
@@ -431,20 +443,6 @@ def test_a_sender_answered_early_may_linger_for_a_while(monkeypatch) -> None:
         with pytest.raises((ConnectionResetError, BrokenPipeError)):
             trickle(sender, for_s=5)
         assert time.monotonic() - started_s < 3
-
-
-def test_connections_are_counted(monkeypatch) -> None:
-    monkeypatch.setattr(listener_http, "CONNECTIONS_MAX", 5)
-    with Running() as running:
-        open_ones = [socket.create_connection(("127.0.0.1", running.http_port)) for _ in range(5)]
-        time.sleep(0.1)
-        one_more = socket.create_connection(("127.0.0.1", running.http_port))
-        one_more.settimeout(5)
-        assert gone(one_more)
-        for sender in open_ones:
-            sender.close()
-        time.sleep(0.1)
-        assert post(running).status_code == 200
 
 
 def test_a_reset_in_the_middle_of_a_body(running: Running) -> None:

@@ -27,6 +27,7 @@ from trilens.clock import SystemClock
 from trilens.data_lock import DataLock
 from trilens.errors import Broken
 from trilens.measures import Measures
+from trilens.open_files import allow_open_files
 from trilens.present.access import App, Guarded
 from trilens.present.prometheus_admin import AdminSettings
 from trilens.present.prometheus_query import PromqlLimits
@@ -248,6 +249,7 @@ class Server:
 
 def serve(settings: Settings, *, is_watching: bool) -> int:
     """Run until SIGTERM, SIGINT or a failure; returns the exit code."""
+    allow_open_files()
     keep_freed_memory(int(_server_bytes(settings) * GIVE_BACK_SHARE))
     return uvloop.run(_serve(settings, is_watching=is_watching))
 

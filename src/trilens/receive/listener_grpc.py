@@ -29,9 +29,12 @@ from trilens.tracing import span
 MESSAGE_GRACE_S: Final = 60.0
 HURRY_S: Final = 2.0  # what a message has when others wait for its place
 STREAMS_PER_CONNECTION_MAX: Final = 64
-CONNECTIONS_MAX: Final = 1024
+# gRPC cannot cut one for another, as listener_http does, so there are many: an idle one is 17 KB.
+CONNECTIONS_MAX: Final = 4096
 HANDSHAKE_GRACE_MS: Final = 10_000
-CONNECTION_IDLE_MS_MAX: Final = 600_000
+CONNECTION_IDLE_MS_MAX: Final = 120_000
+PING_AFTER_MS: Final = 20_000
+PING_GRACE_MS: Final = 10_000
 _STATUS_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -82,7 +85,9 @@ def _options(size_bytes_max: int) -> list[tuple[str, int]]:
         ("grpc.server_handshake_timeout_ms", HANDSHAKE_GRACE_MS),
         ("grpc.max_connection_idle_ms", CONNECTION_IDLE_MS_MAX),
         ("grpc.so_reuseport", 0),  # or a second server would share the port in silence
-        ("grpc.keepalive_time_ms", 60_000),  # finds peers that are gone
+        ("grpc.keepalive_time_ms", PING_AFTER_MS),  # finds peers that are gone
+        ("grpc.http2.ping_timeout_ms", PING_GRACE_MS),
+        ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
         # What may lie in a stream that nobody reads yet; else it grows with the speed of the line.
         ("grpc.http2.bdp_probe", 0),

@@ -3,7 +3,9 @@
 A connection has HEAD_GRACE_S to bring the head of a request and HEAD_BYTES_MAX for it, and
 WRITE_GRACE_S to make room whenever an answer fills its buffers. A sender that was answered before
 its body was whole has LINGER_S to finish sending it, since many read an answer only then. The pace
-of a body is `http_body`'s matter. Decision 0007 says why uvicorn.
+of a body is `http_body`'s matter. When all CONNECTIONS_MAX are taken, a new one gets the place of
+the one that has been silent for longest, unless we owe all of them an answer. Decision 0007 says
+why uvicorn.
 
 Most of what comes are small writes, and an ASGI application costs more than the receiver does for
 them. So a POST of up to WHOLE_BYTES_MAX to one of `endpoints` is gathered here and answered when it
@@ -114,18 +116,36 @@ class _Connection(HttpToolsProtocol):
     _in_head = True
     _in_body = False
     _gathered: _Gathered | None = None
+    _heard_at_s = 0.0
 
     def __init__(self, *args: Any, endpoints: Mapping[bytes, Endpoint], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._endpoints = endpoints
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        if len(self.connections) >= CONNECTIONS_MAX:
+        if len(self.connections) >= CONNECTIONS_MAX and not self._makes_room():
             self.transport = transport
             transport.abort()
             return
         super().connection_made(transport)
+        self._heard_at_s = self.loop.time()
         self._cut_after(HEAD_GRACE_S)
+
+    def _makes_room(self) -> bool:
+        """Whether a silent connection could be cut: its sender may come again when it speaks."""
+        ours = (one for one in self.connections if isinstance(one, _Connection))
+        waiting = (one for one in ours if one._waits())  # noqa: SLF001  of this class
+        silent = min(waiting, key=lambda one: one._heard_at_s, default=None)  # noqa: SLF001
+        if silent is None:
+            return False
+        self.connections.discard(silent)  # at once: connection_lost comes later
+        silent.transport.abort()
+        return True
+
+    def _waits(self) -> bool:
+        """For its sender: nothing is being answered, and no answer is on its way."""
+        is_answered = self.cycle is None or self.cycle.response_complete
+        return (self._in_body or is_answered) and not self.transport.get_write_buffer_size()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._clear_deadline()
@@ -148,6 +168,7 @@ class _Connection(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.parser is None:
             return  # refused in connection_made, or already lost
+        self._heard_at_s = self.loop.time()
         super().data_received(data)
         if not self._in_head:
             return
