@@ -127,6 +127,20 @@ def test_nothing_of_the_api_is_json(client):
     assert reply.json()["error"]["code"] == "not_found"
 
 
+def test_other_methods_are_named(client):
+    for method, path, allowed in (
+        ("GET", "/api/v1/read", "POST"),
+        ("PUT", "/api/sql", "GET, HEAD, POST"),
+        ("POST", "/favicon.svg", "GET, HEAD"),
+        ("DELETE", "/", "GET, HEAD"),
+    ):
+        reply = client.request(method, path, headers=PAGE)
+        assert (reply.status_code, reply.headers["allow"]) == (405, allowed), path
+    assert client.get("/api/v1/read").json()["error"]["code"] == "method_not_allowed"
+    for path in ("/api/nothing", "/v1/nothing", "/nothing"):
+        assert client.post(path, content=b"x").status_code == 404
+
+
 def test_head_and_ranges(client):
     reply = client.head("/favicon.svg")
     assert (reply.status_code, reply.content) == (200, b"")

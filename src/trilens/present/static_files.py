@@ -16,7 +16,7 @@ from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
 
 from trilens.errors import Refused
 from trilens.present.answers import refusal
@@ -29,6 +29,8 @@ CONTENT_SECURITY_POLICY: Final = (
     "img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; "
     "worker-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+_METHODS_OF_FILES: Final = ("GET", "HEAD")
+_METHODS: Final = (*_METHODS_OF_FILES, "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _HEADERS: Final = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -57,7 +59,7 @@ class StaticFiles:
 
     def routes(self) -> list[BaseRoute]:
         """Everything that no other route has taken: these come last."""
-        return [Route("/{path:path}", self.serve, methods=["GET"])]
+        return [Route("/{path:path}", self.serve, methods=list(_METHODS))]
 
     def page(self, request: Request) -> Response | None:
         """For paths with two meanings: the console, if it is built and a browser wants a page."""
@@ -71,6 +73,11 @@ class StaticFiles:
     async def serve(self, request: Request) -> Response:
         path: str = request.path_params["path"]
         asset = self._assets.get(path or "index.html")
+        allowed = _methods_of_others(request)
+        if not allowed and asset is not None and request.method not in _METHODS_OF_FILES:
+            allowed = set(_METHODS_OF_FILES)
+        if allowed:
+            return _not_allowed(request, allowed)
         if asset is None and _wants_page(request):
             asset = self._assets.get("index.html")
             if asset is None:
@@ -120,6 +127,24 @@ def _file(asset: _Asset, accepted: str) -> Response:
                 path = encoded
                 break
     return FileResponse(path, headers=headers, media_type=asset.media_type)
+
+
+def _methods_of_others(request: Request) -> set[str]:
+    """Those that this path has on routes before this one, which has come since none of them fit."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    fitting = [route for route in routes if route.matches(request.scope)[0] is Match.PARTIAL]
+    return {method for route in fitting for method in route.methods or ()}
+
+
+def _not_allowed(request: Request, allowed: set[str]) -> Response:
+    allow = ", ".join(sorted(allowed))
+    text = f"{request.method} is not a method of {request.url.path}, which has {allow}"
+    if request.url.path.startswith("/api/"):
+        answer: Response = refusal(Refused("method_not_allowed", text))
+    else:
+        answer = PlainTextResponse(text + "\n", 405)
+    answer.headers["Allow"] = allow
+    return answer
 
 
 def _nothing(request: Request) -> Response:
