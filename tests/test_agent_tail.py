@@ -10,7 +10,7 @@ from itertools import count
 import pytest
 
 from trilens.agent import tail
-from trilens.agent.log_files import Where
+from trilens.agent.log_files import LINE_BYTES_MAX, Backlog, Where
 from trilens.agent.tail import NAMES
 from trilens.measures import Measures
 from watching import HOST, RecordingServer, SetClock, a_tailer
@@ -83,6 +83,66 @@ def test_rotation_by_rename_reads_the_old_file_to_its_end(server, clock, logs, t
             held.write(f"line {next(number)}\n")
         looked(tailer, clock, 2)
     assert sorted(server.bodies()) == sorted(f"line {n}" for n in range(next(number)))
+    tailer.stop()
+
+
+def rotate(path, clock, keep=5):
+    """As logrotate does it: a.log.4 to a.log.5, ..., a.log to a.log.1."""
+    os.utime(path, ns=(clock.now_ns(),) * 2)
+    for turn in range(keep, 0, -1):
+        older = path.with_name(f"{path.name}.{turn}")
+        if older.exists():
+            older.rename(path.with_name(f"{path.name}.{turn + 1}"))
+    path.rename(path.with_name(f"{path.name}.1"))
+
+
+def test_what_was_rotated_more_than_once_between_two_looks_is_read(clock, server, logs, tmp_path):
+    tailer = a_tailer(server.url, tmp_path, clock)
+    write(logs / "long-gone.log.1", "a line that was rotated away before the first look")
+    os.utime(logs / "long-gone.log.1", ns=(clock.now_ns() - 10**10,) * 2)
+    number = count()
+    for name in ("a.log", "long-gone.log"):  # a file that is followed, and one that is new
+        write(logs / name, *(f"a line with the number {next(number)}" for _ in range(3)))
+        looked(tailer, clock, 1)
+        for _ in range(4):
+            write(logs / name, *(f"a line with the number {next(number)}" for _ in range(3)))
+            rotate(logs / name, clock)
+        write(logs / name, f"a line with the number {next(number)}")
+        looked(tailer, clock, 2)
+        with (logs / f"{name}.2").open("a") as held:
+            held.write(f"a line with the number {next(number)}\n")
+        looked(tailer, clock, 2)
+        rotate(logs / name, clock)
+        write(logs / name, f"a line with the number {next(number)}")
+        looked(tailer, clock, 2)
+    expected = sorted(f"a line with the number {n}" for n in range(next(number)))
+    assert sorted(server.bodies()) == expected
+    assert {line.attributes["log.file.name"] for line in server.lines} == {"a.log", "long-gone.log"}
+    tailer.stop()
+
+
+def test_a_busy_tailer_looks_for_rotations_between_two_batches(clock, server, logs, tmp_path):
+    tailer = a_tailer(server.url, tmp_path, clock)
+    write(logs / "much.log", *(f"{n} {'x' * 1000}" for n in range(6000)))
+    write(logs / "little.log", "before the rotation")
+    looked(tailer, clock, 1)
+    number = count()
+    answered = tailer._delivery.attempt
+
+    def slowly():
+        clock.passes(1)
+        (logs / "little.log").unlink()
+        write(logs / "little.log", f"while it reads {next(number)}")
+        return answered()
+
+    tailer._delivery.attempt = slowly
+    write(logs / "much.log", *(f"{n} {'x' * 1000}" for n in range(6000)))
+    tailer.poll()
+    tailer._delivery.attempt = answered
+    looked(tailer, clock)
+    read = sorted(body for body in server.bodies() if body.startswith("while"))
+    assert read == sorted(f"while it reads {n}" for n in range(next(number)))
+    assert len(read) > 5
     tailer.stop()
 
 
@@ -164,7 +224,7 @@ def test_the_first_start_takes_the_end_of_a_recent_file_and_none_of_an_old_one(
     recent_ns = clock.now_ns()
     os.utime(logs / "recent.log", ns=(recent_ns, recent_ns))
     os.utime(logs / "old.log", ns=(recent_ns - 2 * 86_400 * 10**9,) * 2)
-    tailer = a_tailer(server.url, tmp_path, clock, backlog=tail.Backlog(1000, 86_400))
+    tailer = a_tailer(server.url, tmp_path, clock, backlog=Backlog(1000, 86_400))
     looked(tailer, clock)
     assert server.bodies()[-1] == "recent 009999"
     assert all(len(body) == 13 for body in server.bodies()), "no part of a line"
@@ -189,6 +249,23 @@ def test_a_restart_goes_on_where_it_was(server, clock, logs, tmp_path):
     tailer = a_tailer(server.url, tmp_path, clock)
     looked(tailer, clock)
     assert sorted(server.bodies()) == sorted(["one", "two", "b one", "three", "four", "new"])
+    tailer.stop()
+
+
+def test_what_was_rotated_more_than_once_while_away_is_read(server, clock, logs, tmp_path):
+    tailer = a_tailer(server.url, tmp_path, clock)
+    lines = [f"a line with the number {n}" for n in range(6)]
+    write(logs / "a.log", lines[0])
+    looked(tailer, clock, 1)
+    tailer.stop()
+    clock.passes(5)
+    for line in lines[1:]:
+        write(logs / "a.log", line)
+        rotate(logs / "a.log", clock)
+    write(logs / "a.log", "the newest")
+    tailer = a_tailer(server.url, tmp_path, clock)
+    looked(tailer, clock)
+    assert sorted(server.bodies()) == [*lines, "the newest"]
     tailer.stop()
 
 
@@ -221,11 +298,11 @@ def test_long_lines_are_cut_into_marked_pieces_and_nothing_is_missing(
     server, clock, logs, tmp_path
 ):
     tailer = a_tailer(server.url, tmp_path, clock)
-    lines = ["é" * 50_000, "short", "x" * (1 << 20), "end", "y" * (tail.LINE_BYTES_MAX)]
+    lines = ["é" * 50_000, "short", "x" * (1 << 20), "end", "y" * (LINE_BYTES_MAX)]
     write(logs / "a.log", *lines)
     looked(tailer, clock, 12)
     assert "".join(server.bodies()) == "".join(lines)
-    assert max(len(body.encode()) for body in server.bodies()) <= tail.LINE_BYTES_MAX
+    assert max(len(body.encode()) for body in server.bodies()) <= LINE_BYTES_MAX
     for line in server.lines:
         is_whole = line.body in lines
         assert ("log.line.cut" in line.attributes) != is_whole

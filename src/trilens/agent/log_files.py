@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -23,6 +23,7 @@ FINGERPRINT_BYTES_MIN: Final = 16  # fewer do not tell one file from another
 DIRECTORIES_MAX: Final = 4096
 ENTRIES_MAX: Final = 65_536
 
+_NAMED_AFTER: Final = re.compile("[.-]")
 _COMPRESSED: Final = (".gz", ".xz", ".bz2", ".zst", ".lz4", ".Z")
 
 
@@ -143,6 +144,24 @@ class LogFile:
         os.close(self.fd)
 
 
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much of a file is read that was there before anybody looked."""
+
+    bytes_max: int = 1 << 20
+    age_s: float = 86_400.0
+
+    def start(self, fd: int, status: os.stat_result, now_ns: int) -> int:
+        """The offset of the first line to read."""
+        if now_ns / 1e9 - status.st_mtime > self.age_s:
+            return status.st_size
+        start = status.st_size - self.bytes_max
+        if start <= 0:
+            return 0
+        head = os.pread(fd, LINE_BYTES_MAX, start - 1)
+        return start + head.find(b"\n") if b"\n" in head else start
+
+
 def is_same_beginning(fd: int, other_fd: int) -> bool:
     """Whether two files agree in their last bytes before the end of the shorter one."""
     size = min(os.fstat(fd).st_size, os.fstat(other_fd).st_size)
@@ -255,6 +274,36 @@ def sibling(entry: Entry, *, by_inode: bool) -> str | None:
         except OSError:
             continue
     return None
+
+
+def generations(paths: Iterable[str]) -> Iterator[tuple[str, str, os.stat_result]]:
+    """Uncompressed files that are named after one of `paths`: app.log.1, app.log-20261125.
+
+    Yields the path that one is named after, its own, and its status.
+    """
+    by_directory: dict[str, set[str]] = {}
+    for path in paths:
+        directory, name = os.path.split(path)
+        by_directory.setdefault(directory, set()).add(name)
+    for directory, names in by_directory.items():
+        for item in _listed(directory):
+            ends = [match.start() for match in _NAMED_AFTER.finditer(item.name)]
+            after = next((item.name[:end] for end in ends if item.name[:end] in names), None)
+            if after is None or item.name.endswith(_COMPRESSED):
+                continue
+            try:
+                if item.is_file(follow_symlinks=False):
+                    yield f"{directory}/{after}", item.path, item.stat(follow_symlinks=False)
+            except OSError:  # rotated on while we look
+                continue
+
+
+def leads_to(path: str, key: tuple[int, int]) -> bool:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return False
+    return (status.st_dev, status.st_ino) == key
 
 
 def _continues(path: str, entry: Entry) -> bool:

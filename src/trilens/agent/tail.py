@@ -8,13 +8,14 @@ A file is known by its inode and its first bytes, not by its name. What happens 
     deleted                      read to its end, also an unfinished last line
     not readable, not a file     skipped and counted; tried again
     rotated while we were away   found by inode in the same directory
+    rotated twice between looks  what is named after it and was written since is read as well
 
 An unfinished last line waits for its end. A line longer than LINE_BYTES_MAX is cut and each
 piece has the attribute log.line.cut. Bytes that are not UTF-8 are replaced. Empty lines are
 not records.
 
 Lost: what is written between the last look and the truncation into no copy that we can read; files
-that came and were compressed, or rotated twice, while nobody watched.
+that came and were compressed, deleted or copied and truncated twice between two looks.
 
 At the very first start, and where a place to search is new, a file that was written to within
 `backlog_age_s` begins `backlog_bytes_max` before its end, others at their end.
@@ -29,7 +30,6 @@ import logging
 import os
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,13 +37,15 @@ from trilens.agent.delivery import Checkpoint, LogDelivery
 from trilens.agent.log_files import (
     FINGERPRINT_BYTES,
     FINGERPRINT_BYTES_MIN,
-    LINE_BYTES_MAX,
+    Backlog,
     Entry,
     Fingerprint,
     Lines,
     LogFile,
     Where,
+    generations,
     is_same_beginning,
+    leads_to,
     open_file,
     sibling,
 )
@@ -61,6 +63,7 @@ FILES_MAX: Final = 512  # open files; beyond it those at rest are closed and loo
 REMEMBERED_MAX: Final = 4096  # closed or absent files whose progress is kept
 BATCH_BYTES_MAX: Final = 512 << 10  # of lines; one read more at most
 BATCHES_PER_POLL_MAX: Final = 16
+LOOK_EVERY_S: Final = 0.5  # also while there is much to read
 DISCOVER_EVERY_S: Final = 2.0
 RENAMED_REST_S: Final = 300.0  # a writer may go on with a renamed file until it is told
 DELETED_REST_S: Final = 5.0
@@ -68,12 +71,6 @@ IDLE_REST_S: Final = 5.0  # before a file is closed to make room for another
 NAMES: Final = ("*.log", "syslog", "messages", "secure", "maillog", "cron")
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    bytes_max: int = 1 << 20
-    age_s: float = 86_400.0
 
 
 class Tailer:
@@ -106,12 +103,16 @@ class Tailer:
         self._seen_at_rest: set[int] = set()  # inodes of remembered files, at the last look
         self._idle: list[LogFile] | None = None
         self._discover_at_ns = 0
+        self._look_at_ns = 0
+        self._arrived: list[str] = []  # paths of files opened in this look
+        self._discovered_ns = clock.now_ns()  # the last time; also that of the run before
 
     def start(self) -> None:
         """Open what the checkpoint knows. Called once, before the first poll."""
         self._checkpoint.load()
         known = self._checkpoint.acknowledged or {}
         self._new_places = [p for p in self._where.places if p not in known.get("places", ())]
+        self._discovered_ns = known.get("discovered_ns", self._discovered_ns)
         for row in known.get("files", ()):
             entry = Entry.read(row)
             self._remembered[entry.inode] = entry
@@ -127,6 +128,9 @@ class Tailer:
         self._look(now_ns)
         records = 0
         for _ in range(BATCHES_PER_POLL_MAX):
+            if not self._is_busy and self._clock.monotonic_ns() >= self._look_at_ns:
+                now_ns = self._clock.now_ns()
+                self._look(now_ns)
             if not self._is_busy and not self._fill(now_ns):
                 break
             size = self._attempted()
@@ -158,11 +162,12 @@ class Tailer:
         is_due = self._clock.monotonic_ns() >= self._discover_at_ns
         for file in self._files.values():
             was_rotated = file.is_rotated
-            file.is_rotated = not _leads_to(file.path, file.key)
+            file.is_rotated = not leads_to(file.path, file.key)
             is_due |= file.is_rotated and not was_rotated  # there is a new file, or soon
         if is_due:
             self._discover(now_ns)
             self._discover_at_ns = self._clock.monotonic_ns() + int(DISCOVER_EVERY_S * 1e9)
+        self._look_at_ns = self._clock.monotonic_ns() + int(LOOK_EVERY_S * 1e9)
 
     def _discover(self, now_ns: int) -> None:
         states = {"unreadable": 0, "over_limit": 0}
@@ -174,7 +179,8 @@ class Tailer:
             except OSError as error:
                 states["unreadable"] += 1
                 self._complain(path, error)
-        self._new_places = []
+        self._catch_up(now_ns)
+        self._new_places, self._arrived, self._discovered_ns = [], [], now_ns
         for state, count in states.items():
             self._measures.set("trilens_agent_files", state, to=count)
 
@@ -192,8 +198,9 @@ class Tailer:
             self._seen_at_rest.add(status.st_ino)
             if entry.offset == status.st_size and entry.modified_ns == status.st_mtime_ns:
                 return True
-        if len(self._files) < FILES_MAX or self._make_room(now_ns):
+        if self._has_room(now_ns):
             self._follow(path, now_ns)
+            self._arrived.append(path)
             return True
         if not self._is_new_place(path) or len(self._remembered) >= REMEMBERED_MAX:
             return False
@@ -202,6 +209,9 @@ class Tailer:
         if file is not None:
             self._rest(file)
         return True
+
+    def _has_room(self, now_ns: int) -> bool:
+        return len(self._files) < FILES_MAX or self._make_room(now_ns)
 
     def _make_room(self, now_ns: int) -> bool:
         """Close the file that has been at rest for longest."""
@@ -244,11 +254,32 @@ class Tailer:
             file.offset, file.is_inside_line = entry.offset, entry.is_inside_line
             file.fingerprint = entry.fingerprint
         elif self._is_new_place(path):
-            file.offset = self._first_offset(fd, status)
+            file.offset = self._backlog.start(fd, status, now_ns)
         elif self._is_copy_of_followed(file):
             file.offset, file.is_copy = status.st_size, True
         file.grown_at_ns = now_ns
         return file
+
+    def _catch_up(self, now_ns: int) -> None:
+        """Read what had the place of a new file since the last look, or was closed by then."""
+        news = [path for path in self._arrived if not self._is_new_place(path)]
+        for path, older, status in generations(news):
+            entry = self._remembered.get(status.st_ino)
+            if entry is None:
+                is_news = status.st_mtime_ns >= self._discovered_ns
+                is_news &= status.st_size >= FINGERPRINT_BYTES_MIN  # else a copy is not told
+            else:
+                is_news = (entry.offset, entry.modified_ns) != (status.st_size, status.st_mtime_ns)
+            is_open = (status.st_dev, status.st_ino) in self._files
+            if is_open or not is_news or not self._has_room(now_ns):
+                continue
+            try:
+                file = self._follow(older, now_ns)
+            except OSError:  # rotated on
+                continue
+            if file is not None:  # under the name that it had when it was written
+                file.path = path
+                file.fields = self._fields(file)
 
     def _adopt(self, path: str, fd: int, status: os.stat_result) -> LogFile:
         key = (status.st_dev, status.st_ino)
@@ -263,16 +294,6 @@ class Tailer:
             + attribute("log.file.name", Path(file.path).name)
             + attribute("log.file.inode", file.key[1])
         )
-
-    def _first_offset(self, fd: int, status: os.stat_result) -> int:
-        age_s = self._clock.now_ns() / 1e9 - status.st_mtime
-        if age_s > self._backlog.age_s:
-            return status.st_size
-        start = status.st_size - self._backlog.bytes_max
-        if start <= 0:
-            return 0
-        head = os.pread(fd, LINE_BYTES_MAX, start - 1)
-        return start + head.find(b"\n") if b"\n" in head else start
 
     def _is_copy_of_followed(self, file: LogFile) -> bool:
         head = os.pread(file.fd, FINGERPRINT_BYTES, 0)
@@ -436,7 +457,9 @@ class Tailer:
             if lines is not None:
                 entry.offset, entry.is_inside_line = lines.end, lines.is_cut
             entries.append(entry)
-        return {"places": self._where.places, "files": [entry.row() for entry in entries]}
+        files = [entry.row() for entry in entries]
+        known = {"places": self._where.places, "files": files}
+        return known | {"discovered_ns": self._discovered_ns}
 
     def _store(self, in_flight: dict[str, Any] | None) -> None:
         self._checkpoint.store(self._state(), in_flight)
@@ -465,11 +488,3 @@ class Tailer:
         unread = sum(max(0, file.seen_size - file.offset) for file in self._files.values())
         self._measures.set("trilens_agent_unread_bytes", to=unread)
         self._measures.set("trilens_agent_files", "followed", to=len(self._files))
-
-
-def _leads_to(path: str, key: tuple[int, int]) -> bool:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return False
-    return (status.st_dev, status.st_ino) == key
