@@ -182,6 +182,23 @@ def test_the_dump_shows_frames_marks_damage_and_tails(tmp_path: Path) -> None:
             write_payload(path, offset, out)
 
 
+def test_the_dump_is_in_the_order_of_the_file_around_damage_too(tmp_path: Path) -> None:
+    spool = opened(directory=tmp_path / "spool")
+    for payload in (b"first", b"second", b"third"):
+        assert appended(spool, payload) == [None]
+    spool.close()
+    path = tmp_path / "spool" / FORMAT / "0000000001.frames"
+    with path.open("r+b") as file:
+        file.seek(173 + 5)  # in the header of the second frame
+        file.write(b"?")
+    found = [re.match(r" +(\d+) (\w+)", line) for line in dump(path)]
+    places = [(int(match[1]), match[2]) for match in found if match]
+    assert places == [
+        (96, "frame"), (141, "commit"), (173, "damaged"), (219, "commit"), (251, "frame"),
+        (296, "commit"),
+    ]  # fmt: skip
+
+
 def test_the_dump_says_what_is_not_there_or_not_its_own(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="there is no"):
         list(dump(tmp_path / "none"))

@@ -14,7 +14,13 @@ from trilens.errors import Refused
 from trilens.spool.aside import SUFFIX
 from trilens.spool.disk import OsDisk
 from trilens.spool.files import FIRST
-from trilens.spool.frame import FILE_HEADER_BYTES, FileHeader, FrameHeader, seed_of
+from trilens.spool.frame import (
+    FILE_HEADER_BYTES,
+    CommitMark,
+    FileHeader,
+    FrameHeader,
+    seed_of,
+)
 from trilens.spool.ledger import LEDGER, SEQUENCE_BITS, Record, records
 from trilens.spool.reader import Walk, Window
 from trilens.spool.recovery import number_of
@@ -95,28 +101,29 @@ def _frame_lines(path: Path) -> Iterator[str]:
 
 def _walk_lines(window: Window, seed: int) -> Iterator[str]:
     walk = Walk(window, seed=seed, offset=FIRST)
-    shown, mark = 0, None
-    while True:
-        frame = walk.next_header()
-        if walk.mark is not None and walk.mark is not mark:
-            mark = walk.mark
-            yield (
-                f"  {mark.offset:>10} commit group={mark.group_frames} frames from"
-                f" {mark.group_start}, file={mark.file_frames} frames"
-            )
-        if frame is None:
-            break
+    shown = 0
+    while found := walk.next_found():
         for start, end in walk.damage[shown:]:
             yield f"  {start:>10} damaged up to {end}"
-        is_intact = walk.payload(frame) is not None
+        if isinstance(found, CommitMark):
+            line = _mark_line(found)
+        else:
+            line = _frame_line(found, is_intact=walk.payload(found) is not None)
         shown = len(walk.damage)
-        yield _frame_line(frame, is_intact=is_intact)
-    end = mark.end if mark else FIRST
+        yield line
+    end = walk.mark.end if walk.mark else FIRST
     for start, stop in walk.damage[shown:]:
         if start < end:
             yield f"  {start:>10} damaged up to {stop}"
     if end < window.end:
         yield f"  {end:>10} {window.end - end} bytes behind the last commit mark: torn, or in work"
+
+
+def _mark_line(mark: CommitMark) -> str:
+    return (
+        f"  {mark.offset:>10} commit group={mark.group_frames} frames from"
+        f" {mark.group_start}, file={mark.file_frames} frames"
+    )
 
 
 def _frame_line(frame: FrameHeader, *, is_intact: bool) -> str:

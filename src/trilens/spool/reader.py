@@ -99,16 +99,21 @@ class Walk:
 
     def next_header(self) -> FrameHeader | None:
         """The next frame whose header is intact; its payload may still be damaged."""
+        while isinstance(found := self.next_found(), CommitMark):
+            pass
+        return found
+
+    def next_found(self) -> FrameHeader | CommitMark | None:
+        """As next_header(), but stops at commit marks too."""
         while self.offset < self._window.end:
             found = self._parsed(self.offset)
             if found is None or found.end > self._window.end:
                 self._skip()
-            elif isinstance(found, CommitMark):
+                continue
+            self.offset = found.end
+            if isinstance(found, CommitMark):
                 self.mark = found
-                self.offset = found.end
-            else:
-                self.offset = found.end
-                return found
+            return found
         return None
 
     def payload(self, header: FrameHeader) -> bytes | None:
