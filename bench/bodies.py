@@ -30,7 +30,6 @@ from bench.machine import SCRATCH
 Kind = Literal["spans", "logs", "writes"]
 HALVES: Final = 2
 DAY_S: Final = 86_400
-HALF_HOUR_NS: Final = 1800 * 10**9
 # Ids, name, kind, and both times of one span as the generator writes them.
 _SPAN = re.compile(rb"\x0a\x10.{16}\x12\x08.{8}(\x22\x08.{8})?\x2a(.)", re.DOTALL)
 _RECORD = re.compile(rb"\x12(?:[\x80-\xff][\x01-\x7f]|[\x00-\x7f])\x09.{8}\x10.\x1a", re.DOTALL)

@@ -13,5 +13,5 @@ Ourselves   self_telemetry: own logs, spans and measures, marked so that they ma
 
 Limits      OUTBOX_BYTES_MAX waiting numbers, BATCH_BYTES_MAX of one batch, FILES_MAX open files,
             LINE_BYTES_MAX of one record, RECORDS_MAX of own telemetry between two sends
-Read        wire, send, delivery, tail; then host_metrics; then watch, which runs them all.
+Read        remote_write, send, delivery, tail; then host_metrics; then watch, which runs them all.
 """

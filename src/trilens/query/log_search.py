@@ -28,7 +28,6 @@ NESTING_MAX = 50
 TERMS_MAX = 200
 
 FieldOp = Literal["=", "prefix", "exists", ">", ">=", "<", "<="]
-_ORDER_OPS = (">=", "<=", ">", "<")
 
 _TOKEN = re.compile(
     r"""(?P<gap>\s+)

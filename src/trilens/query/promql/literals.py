@@ -20,7 +20,6 @@ _QUOTED = {code: f"\\{letter}" for letter, code in _SIMPLE_ESCAPES.items() if co
 _BYTE_SURROGATES = range(0xDC80, 0xDD00)
 _SURROGATES = range(0xD800, 0xE000)
 _CODE_POINT_MAX = 0x10FFFF
-_FIRST_NAME_CHARACTERS = frozenset("_abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _PLAIN_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OCTAL = re.compile(r"0[0-7_]*")
 _INTEGER = re.compile(r"[1-9][0-9_]*")

@@ -112,13 +112,6 @@ def possible_non_counter(metric: str) -> str:
     )
 
 
-def possible_non_counter_type(metric: str, type_label: str) -> str:
-    return (
-        f'metric might not be a counter, __type__ label is not set to "counter" or'
-        f' "histogram", got {quoted(type_label)}: {quoted(metric)}'
-    )
-
-
 def forced_monotonicity(metric: str) -> str:
     return (
         f"input to histogram_quantile needed to be fixed for monotonicity"
