@@ -138,20 +138,25 @@ class Settings(BaseModel):
         ByteSize(4 * GIB),
         description="Disk for what is not loaded yet; above it senders are asked to wait.",
     )
-    retention_logs_s: SecondsOrOff = Field(14 * DAY_S, description="Age at which logs go.")
-    retention_spans_s: SecondsOrOff = Field(14 * DAY_S, description="Age at which spans go.")
+    retention_logs_s: SecondsOrOff = Field(
+        14 * DAY_S, description="Age at which logs go, by whole days."
+    )
+    retention_spans_s: SecondsOrOff = Field(
+        14 * DAY_S, description="Age at which spans go, by whole days."
+    )
     retention_samples_s: SecondsOrOff = Field(
-        30 * DAY_S, description="Age at which samples, histograms and exemplars go."
+        30 * DAY_S, description="Age at which samples, histograms and exemplars go, by whole days."
     )
     retention_logs_bytes_max: SizeOrOff = Field(
-        None, description="Disk for logs; above it the oldest day goes."
+        None, description="Disk for logs; above it the oldest day goes, never today."
     )
     retention_spans_bytes_max: SizeOrOff = Field(
-        None, description="Disk for spans; above it the oldest day goes."
+        None, description="Disk for spans; above it the oldest day goes, never today."
     )
     retention_samples_bytes_max: SizeOrOff = Field(
         None,
-        description="Disk for samples, histograms and exemplars; above it the oldest day goes.",
+        description="Disk for samples, histograms and exemplars; above it the oldest day goes, "
+        "never today.",
     )
     query_seconds_max: Seconds = Field(30.0, description="Time of one query, in seconds.")
     query_memory_bytes_max: Size = Field(
