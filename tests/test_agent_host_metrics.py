@@ -210,7 +210,7 @@ def test_a_remote_file_system_that_hangs_does_not_hold_up_a_round(monkeypatch):
 def test_network_properties(tmp_path):
     for device, files in {
         "eth0": {"operstate": "up", "mtu": "1500", "speed": "1000", "address": "aa:bb"},
-        "eth1": {"operstate": "down", "mtu": "1500", "speed": "-1"},
+        "eth1": {"operstate": "down", "mtu": "1500", "speed": "-1", "carrier_changes": "3"},
         "vethx": {"operstate": "up"},
         "bonding_masters": {},
     }.items():
@@ -222,6 +222,7 @@ def test_network_properties(tmp_path):
     assert found["node_network_up device=eth1"] == 0
     assert found["node_network_speed_bytes device=eth0"] == 125_000_000
     assert "node_network_speed_bytes device=eth1" not in found
+    assert found["node_network_carrier_changes_total device=eth1"] == 3
     assert not any("veth" in key or "bonding" in key for key in found)
     assert network_properties(tmp_path / "missing")[0].samples == []
 

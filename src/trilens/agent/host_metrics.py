@@ -232,6 +232,9 @@ def _statvfs(point: str) -> os.statvfs_result | None:
 # file of a device: name of its metric, what a unit of the file is worth, sentence
 _PROPERTIES: Final = {
     "carrier": ("node_network_carrier", 1, "1 if there is a link."),
+    "carrier_changes": ("node_network_carrier_changes_total", 1, "Times the link came or went."),
+    "carrier_up_count": ("node_network_carrier_up_changes_total", 1, "Times the link came."),
+    "carrier_down_count": ("node_network_carrier_down_changes_total", 1, "Times it went."),
     "mtu": ("node_network_mtu_bytes", 1, "Bytes of the largest packet."),
     "speed": ("node_network_speed_bytes", 1_000_000 / 8, "Bytes a second of the link."),
     "tx_queue_len": ("node_network_transmit_queue_length", 1, "Packets that may wait."),
@@ -243,7 +246,10 @@ def network_properties(directory: Path) -> list[Family]:
     """From the directory of each network device; what a device does not know is left out."""
     up = Family("node_network_up", "gauge", "1 if the device is up.")
     info = Family("node_network_info", "gauge", "About the device; always 1.")
-    made = {name: Family(row[0], "gauge", row[2]) for name, row in _PROPERTIES.items()}
+    made = {
+        name: Family(metric, "counter" if metric.endswith("_total") else "gauge", sentence)
+        for name, (metric, _, sentence) in _PROPERTIES.items()
+    }
     for device in _devices(directory):
         label = ("device", device)
         names = {name: _property(directory / device / name) for name in _NAMES}
