@@ -152,7 +152,7 @@ def test_document_and_page(client):
         ("/traces", {"cursor": "x"}, 400, "malformed"),
         ("/metrics/range", {}, 400, "malformed"),
         ("/nothing", {}, 404, "not_found"),
-        ("/dead_letters/none", {}, 404, "not_found"),
+        ("/dead_letters/none", {}, 405, "method_not_allowed"),
     ],
 )
 def test_errors_have_one_shape(client, path, params, status, code):
