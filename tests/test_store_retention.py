@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storing import until
 from trilens.measures import Measures
 from trilens.store import retention as retention_module
 from trilens.store.engine_embedded import EmbeddedEngine
 from trilens.store.migrate import migrate
-from trilens.store.retention import Limit, Retention, drops
+from trilens.store.retention import Limit, Retention, Trim, drops, excess
 
 LOG = logging.getLogger("test")
 DAY_S = 86_400
@@ -251,10 +252,88 @@ def test_parts_that_pile_up_are_measured_and_said_once(engine, monkeypatch, capl
     assert [record.message for record in caplog.records].count("merges do not keep up") == 1
 
 
-def test_an_unreadable_limit_of_size_is_said(engine, caplog):
-    fill(engine, "log_rows", TODAY)
-    made(engine, logs=Limit(size_bytes_max=1))[0].run_once()
-    assert "the newest day alone is over the limit of size" in caplog.text
+def spread(engine, table, start, hours, rows):
+    """Rows that are even over so many hours, loaded today. Samples are of random bytes."""
+    value, number = ("", "") if table in ("log_rows", "span_rows") else (", mantissa", ", rand64()")
+    loaded = "loaded_on" if table not in ("log_rows", "span_rows") else "ingested_at"
+    at = f"toDateTime64('{start:%Y-%m-%d %H:%M:%S}', 3, 'UTC') + number * {hours * 3600 / rows}"
+    engine.command(
+        f"INSERT INTO trilens.{table} (timestamp, {loaded}{value}) "
+        f"SELECT {at}, toDate('{TODAY}'){number} FROM numbers({rows})"
+    )
+
+
+def left(engine, table):
+    """Rows, and hours from the oldest of them until now."""
+    ((count, oldest_s),) = engine.rows(
+        f"SELECT count(), toUnixTimestamp(min(timestamp)) FROM trilens.{table}"
+    ).rows
+    return count, (NOW.timestamp() - oldest_s) / 3600
+
+
+def test_what_has_to_go_of_today():
+    assert excess({}, Limit(size_bytes_max=1), NOW) is None
+    assert excess({ago(0): 100}, Limit(), NOW) is None
+    assert excess({ago(0): 100, ago(1): 900}, Limit(size_bytes_max=100), NOW) is None
+    assert excess({ago(0): 120}, Limit(size_bytes_max=100), NOW) == Trim(ago(0), 40 / 120)
+    assert excess({ago(0): 100}, Limit(size_bytes_max=0), NOW) == Trim(ago(0), 1)
+    # A record from tomorrow.
+    assert excess({ago(0): 10, ago(-1): 500}, Limit(size_bytes_max=100), NOW) == Trim(ago(0), 1)
+
+
+def test_of_a_day_that_is_over_the_limit_of_size_the_oldest_rows_go(engine):
+    for table in ("sample_rows", "exemplar_rows"):
+        spread(engine, table, NOW - timedelta(hours=10), 10, 20_000)
+    engine.command(
+        "INSERT INTO trilens.histogram_rows (timestamp, loaded_on) "
+        f"VALUES ('{NOW - timedelta(hours=10):%Y-%m-%d %H:%M:%S}', '{TODAY}')"
+    )
+    fill(engine, "sample_rows", ago(1))
+    size = engine.rows(
+        "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = 'trilens' "
+        f"AND partition = '{TODAY}'"
+    ).rows[0][0]
+    retention, measures = made(engine, samples=Limit(size_bytes_max=int(size / 1.2)))
+    retention.run_once()
+    until(lambda: not engine.rows("SELECT 1 FROM system.mutations WHERE NOT is_done").rows)
+    assert left(engine, "histogram_rows")[0] == 0
+    for table in ("sample_rows", "exemplar_rows"):
+        count, hours = left(engine, table)
+        assert count == pytest.approx(20_000 * 0.667, rel=0.05)
+        assert hours == pytest.approx(6.67, rel=0.05)
+    assert measures.value("trilens_retention_dropped_bytes_total", "samples", "size") > size / 4
+    before = left(engine, "sample_rows")
+    retention.run_once()
+    assert left(engine, "sample_rows") == before, "it fits now"
+
+
+def test_a_short_limit_of_age_is_kept_within_the_day(engine):
+    spread(engine, "log_rows", NOW - timedelta(hours=10), 10, 1000)
+    spread(engine, "span_rows", NOW - timedelta(hours=10), 10, 1000)
+    clock = SetClock()
+    retention, _ = made(engine, clock, logs=Limit(time_s=4 * 3600), spans=Limit(time_s=12 * 3600))
+    retention.run_once()
+    until(lambda: left(engine, "log_rows")[0] == 400)
+    clock.pass_s(20 * 60)
+    retention.run_once()
+    clock.pass_s(10 * 60)
+    retention.run_once()
+    until(lambda: left(engine, "log_rows")[0] == 350)
+    assert left(engine, "span_rows")[0] == 1000
+
+
+def test_what_is_being_deleted_is_waited_for(engine):
+    spread(engine, "log_rows", NOW - timedelta(hours=10), 10, 1000)
+    engine.command("SYSTEM STOP MERGES trilens.log_rows")
+    try:
+        retention, measures = made(engine, logs=Limit(size_bytes_max=1))
+        retention.run_once()
+        dropped = measures.value("trilens_retention_dropped_bytes_total", "logs", "size")
+        retention.run_once()
+    finally:
+        engine.command("SYSTEM START MERGES trilens.log_rows")
+    assert measures.value("trilens_retention_dropped_bytes_total", "logs", "size") == dropped > 0
+    until(lambda: left(engine, "log_rows")[0] <= 1)
 
 
 def test_it_runs_beside_the_engine_and_survives_its_absence(tmp_path, monkeypatch, caplog):

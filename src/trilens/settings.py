@@ -139,24 +139,25 @@ class Settings(BaseModel):
         description="Disk for what is not loaded yet; above it senders are asked to wait.",
     )
     retention_logs_s: SecondsOrOff = Field(
-        14 * DAY_S, description="Age at which logs go, by whole days."
+        14 * DAY_S, description="Age at which logs go, to a tenth of it or a day."
     )
     retention_spans_s: SecondsOrOff = Field(
-        14 * DAY_S, description="Age at which spans go, by whole days."
+        14 * DAY_S, description="Age at which spans go, to a tenth of it or a day."
     )
     retention_samples_s: SecondsOrOff = Field(
-        30 * DAY_S, description="Age at which samples, histograms and exemplars go, by whole days."
+        30 * DAY_S,
+        description="Age at which samples, histograms and exemplars go, to a tenth of it or a day.",
     )
     retention_logs_bytes_max: SizeOrOff = Field(
-        None, description="Disk for logs; above it the oldest day goes, never today."
+        None, description="Disk for logs; above it the oldest day goes, of today the oldest rows."
     )
     retention_spans_bytes_max: SizeOrOff = Field(
-        None, description="Disk for spans; above it the oldest day goes, never today."
+        None, description="Disk for spans; above it the oldest day goes, of today the oldest rows."
     )
     retention_samples_bytes_max: SizeOrOff = Field(
         None,
         description="Disk for samples, histograms and exemplars; above it the oldest day goes, "
-        "never today.",
+        "of today the oldest rows.",
     )
     query_seconds_max: Seconds = Field(30.0, description="Time of one query, in seconds.")
     query_memory_bytes_max: Size = Field(

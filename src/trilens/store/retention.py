@@ -1,10 +1,12 @@
-"""Rows that leave: by age and by size, whole days at a time, while the server runs.
+"""Rows that leave: by age and by size, whole days where that is enough, while the server runs.
 
 What goes   partitions, which are days (schema/*.sql says how wild times are put into them), the
             oldest first. By age: a day of which every moment is older than the limit. By size:
             the oldest days until the signal fits
-What stays  a signal's newest day, and today, whatever the limits are: a limit of size under a
-            day's rows cannot be kept, which is logged
+Within      a signal's newest day, and today, are never dropped whole. When they alone are over the
+a day       limit of size their oldest rows go, a fifth of the limit at a time, and by a limit of
+            age that is short its day's older ones, a tenth of the limit at a time: the engine
+            writes the parts anew that have such rows
 Series      rows of series that had no sample within the limit of `samples`, then the metadata of
             families without any series. Sets of known series are emptied when that happened, or
             when they are large (docs/decisions/0006)
@@ -43,6 +45,9 @@ SERIES_KNOWN_MAX: Final = 4_000_000
 PARTS_MAX: Final = 300
 MERGE_S_MAX: Final = 1800.0
 FAMILIES_A_STATEMENT: Final = 1000
+# So much of a limit goes at a time within a day: less would be written anew all the time.
+SIZE_SLICE: Final = 0.2
+AGE_SLICE: Final = 0.1
 NS: Final = 10**9
 DAY: Final = timedelta(days=1)
 
@@ -62,6 +67,14 @@ class Drop:
     day: date
     size_bytes: int
     reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """The oldest rows of a day that stays: such a share of them."""
+
+    day: date
+    share: float
 
 
 class Retention:
@@ -102,12 +115,10 @@ class Retention:
             days = self._days(signal)
             for drop in drops(days, limit, now, is_clock_steady=is_steady):
                 self._drop(signal, drop)
-            self._note(
-                f"{signal} size",
-                _fits(days, limit, now),
-                "the newest day alone is over the limit of size",
-                signal=signal,
-            )
+            if trim := excess(days, limit, now):
+                self._trim_by_size(signal, trim, days[trim.day])
+            elif limit.time_s is not None and is_steady:
+                self._trim_by_age(signal, now - timedelta(seconds=limit.time_s), limit.time_s, days)
         self._look_at_series(now, is_steady)
         self._look_at_merges()
 
@@ -147,6 +158,57 @@ class Retention:
             extra={"signal": signal, "day": str(drop.day), "bytes": drop.size_bytes,
                    "reason": drop.reason},
         )  # fmt: skip
+
+    def _trim_by_size(self, signal: Signal, trim: Trim, size_bytes: int) -> None:
+        times = self._times(signal, trim.day)
+        before_ms = self._scalar(f"SELECT quantile({trim.share:.4f})(time_ms) FROM ({times})")
+        self._trim(signal, trim.day, int(before_ms), "size", int(trim.share * size_bytes))
+
+    def _trim_by_age(
+        self, signal: Signal, before: datetime, time_s: int, days: Mapping[date, int]
+    ) -> None:
+        day, slice_s = before.date(), time_s * AGE_SLICE
+        if day not in days or slice_s >= DAY.total_seconds():
+            return
+        before_ms = int(before.timestamp() * 1000)
+        ((oldest_ms, old, count),) = self._engine.rows(
+            f"SELECT min(time_ms), countIf(time_ms < {before_ms}), count() "
+            f"FROM ({self._times(signal, day)})"
+        ).rows
+        if old and int(oldest_ms) < before_ms - slice_s * 1000:
+            size_bytes = days[day] * int(old) // int(count)
+            self._trim(signal, day, before_ms, "time", size_bytes)
+
+    def _times(self, signal: Signal, day: date) -> str:
+        return " UNION ALL ".join(
+            f"SELECT toUnixTimestamp64Milli(timestamp) AS time_ms FROM trilens.{name} "
+            f"WHERE _partition_id = '{day:%Y%m%d}'"
+            for name in TABLES[signal]
+        )
+
+    def _trim(
+        self, signal: Signal, day: date, before_ms: int, reason: Reason, size_bytes: int
+    ) -> None:
+        """Begin to delete rows, unless what was begun before still goes on."""
+        cluster = self._engine.cluster
+        tables = [kept_table(name, cluster) for name in TABLES[signal]]
+        if self._scalar(
+            f"SELECT count() FROM {system_table('mutations', cluster)} WHERE NOT is_done "
+            "AND database || '.' || table IN {tables:Array(String)}",
+            {"tables": tables},
+        ):
+            return
+        for table in tables:
+            self._engine.command(
+                f"ALTER TABLE {table} {on_cluster(cluster)} DELETE IN PARTITION '{day}' "
+                f"WHERE timestamp < fromUnixTimestamp64Milli({before_ms})",
+                settings={"mutations_sync": "0"},
+            )
+        self._measures.count("trilens_retention_dropped_bytes_total", signal, reason, by=size_bytes)
+        self._log.info(
+            "the oldest rows of a day are being dropped",
+            extra={"signal": signal, "day": str(day), "bytes": size_bytes, "reason": reason},
+        )
 
     def _look_at_series(self, now: datetime, is_steady: bool) -> None:
         known = self._scalar(
@@ -244,15 +306,21 @@ def drops(
     return found
 
 
-def _fits(days: Mapping[date, int], limit: Limit, now: datetime) -> bool:
-    if limit.size_bytes_max is None or not days:
-        return True
-    kept = sum(size for day, size in days.items() if day >= _kept_from(days, now))
-    return kept <= limit.size_bytes_max
+def excess(days: Mapping[date, int], limit: Limit, now: datetime) -> Trim | None:
+    """What has to go of the days that stay, for the limit of size."""
+    kept = {day: size for day, size in days.items() if day >= _kept_from(days, now)}
+    size_bytes = sum(kept.values())
+    if limit.size_bytes_max is None or size_bytes <= limit.size_bytes_max:
+        return None
+    first = min(kept)
+    over_bytes = size_bytes - limit.size_bytes_max * (1 - SIZE_SLICE)
+    return Trim(first, min(1.0, over_bytes / kept[first]))
 
 
 def _kept_from(days: Mapping[date, int], now: datetime) -> date:
-    """The first of the days that stay. A record from tomorrow must not make today the oldest."""
+    """The first of the days that stay, of some. A record from tomorrow must not make today the
+    oldest.
+    """
     return min(max(days), now.date())
 
 
