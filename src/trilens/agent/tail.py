@@ -59,7 +59,7 @@ from trilens.agent.log_records import (
 from trilens.clock import Clock
 from trilens.measures import Measures
 
-FILES_MAX: Final = 512  # open files; beyond it those at rest are closed and looked at by name
+FILES_MAX: Final = 2048  # open files; beyond it those at rest are closed and looked at by name
 REMEMBERED_MAX: Final = 4096  # closed or absent files whose progress is kept
 BATCH_BYTES_MAX: Final = 512 << 10  # of lines; one read more at most
 BATCHES_PER_POLL_MAX: Final = 16
