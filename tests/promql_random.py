@@ -152,6 +152,8 @@ class Queries:
         draw = self._draw
         left, right = self.vector(depth - 1), self.vector(depth - 1)
         operator = draw.choice(("+", "-", "*", "/", "%", "^", "atan2", "and", "or", "unless"))
+        if self._is_for_2 and operator == "atan2":
+            operator = "/"  # it keeps the name there
         names = ", ".join(draw.sample(LABELS, draw.randrange(1, 4)))
         matching = draw.choice(("", f" on ({names})", f" ignoring ({names})"))
         if matching and operator not in ("and", "or", "unless"):
