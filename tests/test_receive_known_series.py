@@ -73,6 +73,18 @@ def test_it_grows_and_is_emptied_when_it_is_full() -> None:
     assert len(cut(more, known)[1]) == 0
 
 
+def test_what_is_kept_of_a_sample_does_not_grow_with_the_series_of_its_metric() -> None:
+    known = KnownSeries()
+    for n in range(100):
+        kept(writes({"__name__": "up", "n": str(n)}), known)
+    kept(writes({"__name__": "first", "n": "0"}, {"__name__": "last", "n": "0"}), known)
+    sizes = [
+        len(split(writes({"__name__": name, "n": "0"}), known).message or b"")
+        for name in ("up", "first", "last")
+    ]
+    assert max(sizes) < 50, "a name, an id, a time and a value"
+
+
 def test_it_is_emptied_when_something_was_lost() -> None:
     losses = [0]
     known = KnownSeries(lost=lambda: losses[0])

@@ -67,8 +67,9 @@ class Table(ctypes.Structure):
 
     def metric(self, name: bytes) -> int:
         """The number of a metric; `name` is the field of a message."""
-        place = self._place_of.setdefault(name, len(self._place_of))
-        if place == len(self._place_of) - 1:
+        place = self._place_of.get(name)
+        if place is None:
+            place = self._place_of[name] = len(self._place_of)
             if place == len(self._metrics):
                 self._metrics = np.concatenate([self._metrics, np.zeros_like(self._metrics)])
             self._names += name
