@@ -188,7 +188,9 @@ class Trilens:
 
 
 def _merged(engine: Engine, table: str) -> bool:
-    """False while others have the memory that it takes."""
+    """False while others have the memory that it takes: all parts at once need much."""
+    if not _rests(engine):
+        return False
     try:
         engine.command(f"OPTIMIZE TABLE trilens.{table} FINAL", timeout_s=MERGE_S_MAX)
     except EngineBusy:
