@@ -9,6 +9,7 @@ concurrency itself, TZ is in the environment, profiles lie in users.xml.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -36,6 +37,11 @@ BESIDE_A_MESSAGE_BYTES = 128 * MEBIBYTE
 MERGES_SHARE = 0.25
 # What the text index of one merge may hold before it writes; the engine's own is 1 GiB.
 TEXT_INDEX_SHARE = 1 / 8
+# A merge of lines holds 13 MB for each of its parts. With the engine's own 100 parts at once merges
+# after a burst failed for want of memory, were begun again, and parts only became more.
+MERGE_BYTES_A_PART = 13_000_000
+MERGE_PARTS_SHARE = 0.2
+MERGE_PARTS_MIN, MERGE_PARTS_MAX = 8, 100
 MEMORY_WORKER_PERIOD_MS = 50
 # Freed pages kept for the next load, of what is tracked. With the engine's own 0.2 a load of spans
 # spent a third of its CPU time in the kernel on pages that it had just given back: 2.6 us a span,
@@ -89,6 +95,12 @@ def message_bytes_max(memory_bytes_max: int) -> int:
     return int((tracked_bytes(memory_bytes_max) - BESIDE_A_MESSAGE_BYTES) * MESSAGE_SHARE)
 
 
+def merge_parts_max(memory_bytes_max: int) -> int:
+    """Parts that one merge may read."""
+    parts = int(tracked_bytes(memory_bytes_max) * MERGE_PARTS_SHARE) // MERGE_BYTES_A_PART
+    return min(max(parts, MERGE_PARTS_MIN), MERGE_PARTS_MAX)
+
+
 def server_settings(memory_bytes_max: int) -> dict[str, int | float]:
     """Keys of config.xml for one memory budget in bytes.
 
@@ -120,26 +132,28 @@ def server_settings(memory_bytes_max: int) -> dict[str, int | float]:
     }
 
 
-def write(directory: Path, settings: dict[str, int | float]) -> Path:
+def write(directory: Path, memory_bytes_max: int, settings: dict[str, int | float]) -> Path:
     """Write config.xml and users.xml into `directory`; returns the path of the first."""
     users, config = directory / "users.xml", directory / "config.xml"
-    tracked = settings["max_server_memory_usage"]
+    tracked = tracked_bytes(memory_bytes_max)
     statement_bytes_max = int(tracked * STATEMENT_SHARE)
-    text_index_bytes_max = int(tracked * TEXT_INDEX_SHARE)
     users.write_text(_USERS.format(statement_bytes_max=statement_bytes_max))
-    lines = [f"  <{key}>{value}</{key}>" for key, value in settings.items()]
+    merge_tree = {
+        "fsync_after_insert": 1,
+        "fsync_part_directory": 1,
+        "max_parts_to_merge_at_once": merge_parts_max(memory_bytes_max),
+        "text_index_max_memory_usage_before_flush": int(tracked * TEXT_INDEX_SHARE),
+    }
     config.write_text(
-        "<clickhouse>\n"
-        + "\n".join(lines)
-        + "\n  <merge_tree>\n"
-        + "    <fsync_after_insert>1</fsync_after_insert>\n"
-        + "    <fsync_part_directory>1</fsync_part_directory>\n"
-        + f"    <text_index_max_memory_usage_before_flush>{text_index_bytes_max}"
-        + "</text_index_max_memory_usage_before_flush>\n"
-        + "  </merge_tree>\n"
-        + f"  <users_config>{escape(str(users))}</users_config>\n</clickhouse>\n"
+        f"<clickhouse>\n{_elements(settings)}\n"
+        f"<merge_tree>\n{_elements(merge_tree)}\n</merge_tree>\n"
+        f"<users_config>{escape(str(users))}</users_config>\n</clickhouse>\n"
     )
     return config
+
+
+def _elements(settings: Mapping[str, int | float]) -> str:
+    return "\n".join(f"  <{key}>{value}</{key}>" for key, value in settings.items())
 
 
 def unapplied(asked: dict[str, int | float], applied: dict[str, str]) -> list[str]:

@@ -98,7 +98,7 @@ def hold_lock(path: Path, wait_s: float) -> int | None:
 def open_engine(directory: Path, memory_bytes_max: int) -> tuple[Runner, Any]:
     """The engine over `directory`/db, and the connection that keeps it open."""
     asked = engine_config.server_settings(memory_bytes_max)
-    config = engine_config.write(directory, asked)
+    config = engine_config.write(directory, memory_bytes_max, asked)
     chdb = load_chdb()
     url = (
         f"{directory / 'db'}?config-file={config}&log-level=warning"
