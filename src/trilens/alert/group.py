@@ -61,7 +61,7 @@ class RunningRule:
     states: AlertStates
     health: str = "unknown"
     error: str = ""
-    evaluated_at_ns: int = 0  # wall time; 0: not yet
+    evaluated_at_ns: int | None = None  # wall time
     took_s: float = 0.0
     is_restored: bool = False
     given: frozenset[Labels] = frozenset()
@@ -77,7 +77,7 @@ class RunningRule:
         return self.rule.name, self.rule.is_alert, self.rule.labels
 
     def state(self) -> str:
-        return self.states.state() if self.evaluated_at_ns else "unknown"
+        return "unknown" if self.evaluated_at_ns is None else self.states.state()
 
 
 @dataclass(slots=True)
@@ -90,6 +90,7 @@ class Evaluation:
     given: list[tuple[RunningRule, frozenset[Labels]]] = field(default_factory=list)
     samples: int = 0
     failures: int = 0
+    faults: list[Exception] = field(default_factory=list)  # our own
     seen: set[Labels] = field(default_factory=set)
 
     def add(self, recorded: list[Recorded]) -> list[Recorded]:
@@ -124,7 +125,7 @@ class Group:
     is_restored: bool = True
     rules: list[RunningRule] = field(init=False)
     ended: set[Labels] = field(default_factory=set)  # series of rules that are no more
-    evaluated_at_ns: int = 0
+    evaluated_at_ns: int | None = None
     took_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -162,6 +163,10 @@ class Group:
         except (RuleError, PromqlError, TrilensError) as error:
             running.health, running.error = "err", _said(error)
             evaluation.failures += 1
+        except Exception as error:  # noqa: BLE001 - a fault in one rule is not the others'
+            running.health, running.error = "err", f"internal: {type(error).__name__}: {error}"
+            evaluation.failures += 1
+            evaluation.faults.append(error)
         else:
             running.health, running.error = "ok", ""
             evaluation.samples += len(samples)

@@ -10,6 +10,7 @@ import numpy as np
 
 from trilens.alert.recent_samples import Recorded, matches
 from trilens.query.promql.ast import Selector
+from trilens.query.promql_histograms.histogram_arithmetic import hint_after, with_hint
 from trilens.query.promql_histograms.histograms import Histogram
 from trilens.query.promql_values.values import Labels, RawSeries
 
@@ -19,6 +20,16 @@ class _Points:
     times_ms: list[int] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
     histograms: list[Histogram | None] = field(default_factory=list)
+
+    def add(self, one: Recorded) -> None:
+        """A histogram says from now on whether its counter began anew, as a store knows."""
+        histogram = one.histogram
+        if histogram is not None:
+            previous = self.histograms[-1] if self.histograms else None
+            histogram = with_hint(histogram, hint_after(histogram, previous))
+        self.times_ms.append(one.at_ms)
+        self.values.append(one.value)
+        self.histograms.append(histogram)
 
 
 @dataclass(slots=True)
@@ -36,9 +47,7 @@ class MemorySource:
             if points.times_ms and points.times_ms[-1] >= one.at_ms:
                 refused.append(one)
                 continue
-            points.times_ms.append(one.at_ms)
-            points.values.append(one.value)
-            points.histograms.append(one.histogram)
+            points.add(one)
         return refused
 
     def select(self, selector: Selector, start_ms: int, end_ms: int) -> list[RawSeries]:

@@ -220,6 +220,9 @@ class Schedule:
         self._measures.count("trilens_rule_evaluations_total", "ok", by=well)
         self._measures.count("trilens_rule_evaluations_total", "err", by=evaluation.failures)
         self._measures.observe("trilens_rule_group_seconds", seconds=group.took_s)
+        for fault in evaluation.faults:
+            self._log.error("a rule cannot be evaluated", exc_info=fault,
+                            extra={"group": group.definition.name})  # fmt: skip
 
     def _leave(self, evaluation: Evaluation) -> None:
         """What was recorded first, then what has to be told, whatever became of the first."""
@@ -251,7 +254,7 @@ class Schedule:
 
 def slot_ms(key: str, interval_ms: int, now_ms: int) -> int:
     """The last moment at which a group is due, now or before."""
-    offset_ms = xxhash.xxh64_intdigest(key) % interval_ms
+    offset_ms = xxhash.xxh64_intdigest(key.encode()) % interval_ms
     return (now_ms - offset_ms) // interval_ms * interval_ms + offset_ms
 
 

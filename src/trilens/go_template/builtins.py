@@ -7,7 +7,15 @@ from urllib.parse import quote_plus
 
 from trilens.go_template.errors import FunctionError
 from trilens.go_template.printf import sprint, sprintf, sprintln
-from trilens.go_template.values import Function, GoList, GoMap, Value, is_true, type_of
+from trilens.go_template.values import (
+    Function,
+    GoList,
+    GoMap,
+    Value,
+    is_true,
+    type_of,
+    verb_v,
+)
 
 _HTML: Final = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;", "\0": "\ufffd"}
@@ -19,13 +27,6 @@ _BASIC: Final = {"bool": "bool", "string": "string", "int": "int", "float64": "f
 _ORDERED: Final = frozenset({"string", "int", "float64"})
 
 
-def _kind(value: Value) -> str:
-    kind = _BASIC.get(type_of(value))
-    if kind is None:
-        raise FunctionError(f"non-comparable type {type_of(value)}")
-    return kind
-
-
 def eq(first: Value, *others: Value) -> bool:
     if not others:
         raise FunctionError("missing argument for comparison")
@@ -35,8 +36,14 @@ def eq(first: Value, *others: Value) -> bool:
 def _equal(left: Value, right: Value) -> bool:
     if left is None or right is None:
         return left is right
-    if _kind(left) != _kind(right):
+    kind, other = _BASIC.get(type_of(left)), _BASIC.get(type_of(right))
+    if kind != other:
         raise FunctionError("incompatible types for comparison")
+    if kind is None:
+        raise FunctionError(
+            f"non-comparable types {verb_v(left)}: {type_of(left)}, "
+            f"{type_of(right)}: {verb_v(right)}"
+        )
     return bool(left == right)
 
 

@@ -211,9 +211,9 @@ class _Parser:
                     self._expect("}}", "else")
                 return "else"
             case "template":
-                return self._include(token)
+                return self._include()
             case "block":
-                return self._block(token)
+                return self._block()
             case "break" | "continue":
                 return self._leave(token)
         self.at -= 1
@@ -254,18 +254,19 @@ class _Parser:
             self.fail(f"expected end; found {{{{{end}}}}}")
         return body
 
-    def _include(self, token: Token) -> Include:
+    def _include(self) -> Include:
         named = self._next_non_space()
         name = self._text_of(named, "template clause")
         pipe = None
         if self._next_non_space().kind != "}}":
             self.at -= 1
             pipe = self._pipeline("template clause", "}}")
-        return Include(token.at, quoted(name), name, pipe)
+        return Include(named.at, quoted(name), name, pipe)
 
-    def _block(self, token: Token) -> Include:
+    def _block(self) -> Include:
         self._enter()
-        name = self._text_of(self._next_non_space(), "block clause")
+        named = self._next_non_space()
+        name = self._text_of(named, "block clause")
         pipe = self._pipeline("block clause", "}}")
         outer, self.variables = self.variables, ["$"]
         body, end = self._list()
@@ -274,7 +275,7 @@ class _Parser:
         self.variables = outer
         self._add(name, body)
         self.depth -= 1
-        return Include(token.at, quoted(name), name, pipe)
+        return Include(named.at, quoted(name), name, pipe)
 
     # Pipelines.
 
