@@ -295,13 +295,14 @@ class Fields:
         return None
 
     def items(self, name: str, read: Callable[[Node], _Item]) -> list[_Item]:
+        """Of a list; an item that is null is none."""
         node = self.node(name)
         if node is None:
             return []
         if not isinstance(node, Listing):
             self.problems.add(node.place, f"{name}: cannot read {shown(node)} as a list")
             return []
-        return [read(item) for item in node.items]
+        return [read(one) for one in node.items if not (isinstance(one, Scalar) and one.is_null)]
 
     def texts(self, name: str) -> dict[str, str]:
         """A mapping of texts to texts."""
