@@ -141,12 +141,12 @@ class AlertStates:
 
     def state(self) -> State:
         """The gravest of all instances."""
-        states: list[State] = [alert.state for alert in self.alerts.values()]
+        states: list[State] = [alert.state for alert in list(self.alerts.values())]
         return max(states, key=_RANKS.__getitem__, default="inactive")
 
     def active(self) -> list[Alert]:
         """Copies, in the order of labels."""
-        found = [replace(one) for one in self.alerts.values() if one.resolved_at_ms is None]
+        found = [replace(one) for one in list(self.alerts.values()) if one.resolved_at_ms is None]
         return sorted(found, key=lambda one: one.labels)
 
     def to_send(
