@@ -57,7 +57,7 @@ def shown(recorded):
         labels = dict(one.labels)
         name = labels.pop("__name__", "")
         text = name + "{" + ",".join(f'{key}="{value}"' for key, value in labels.items()) + "}"
-        is_stale = one.value != one.value and one.histogram is None  # noqa: PLR0124
+        is_stale = one.value != one.value and one.histogram is None
         found[text] = "stale" if is_stale else one.histogram or one.value
     return found
 

@@ -1,9 +1,9 @@
 """GET /api/v1/rules and /api/v1/alerts: shapes, filters, pages, and what is refused."""
 
 import pytest
-from ruling import MINUTE_MS, HandClock, source_of
 
 from presenting import Api
+from ruling import MINUTE_MS, HandClock, source_of
 from trilens.alert.group import Group
 from trilens.alert.instant_query import InstantQuery
 from trilens.alert.rule_files import read_rules

@@ -1,8 +1,8 @@
 """A group of rules at one moment: order, stale markers, limits, overlays, restored state."""
 
 import pytest
-from ruling import MINUTE_MS, HandClock, group_of, shown, source_of
 
+from ruling import MINUTE_MS, HandClock, group_of, shown, source_of
 from trilens.alert.alert_text import Outside
 from trilens.alert.group import Group, Options
 from trilens.alert.instant_query import InstantQuery
@@ -133,7 +133,7 @@ def test_alerts_are_series_too():
     labels = 'alertname="Down",job="a",severity="page"'
     assert evaluate(group, MINUTE_MS) == {}
     pending = {
-        f'ALERTS{{{labels.replace(",job", ",alertstate=" + chr(34) + "pending" + chr(34) + ",job")}}}': 1.0,
+        f"ALERTS{{{labels.replace(',job', ',alertstate=' + chr(34) + 'pending' + chr(34) + ',job')}}}": 1.0,
         f"ALERTS_FOR_STATE{{{labels}}}": 120.0,
     }
     assert evaluate(group, 2 * MINUTE_MS) == pending
@@ -228,7 +228,7 @@ def test_a_reload_takes_state_along_and_ends_what_is_no_more():
     recorded = evaluate(new, 3 * MINUTE_MS)
     assert recorded['ALERTS_FOR_STATE{alertname="Down",job="a"}'] == 120.0
     assert recorded["gone{}"] == "stale"
-    assert 'gone{}' not in evaluate(new, 4 * MINUTE_MS)
+    assert "gone{}" not in evaluate(new, 4 * MINUTE_MS)
 
 
 def test_recent_samples_are_forgotten_by_age_and_by_number():

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ruling import PROMTOOL, promtool
 
+from ruling import PROMTOOL, promtool
 from trilens.alert.rule_files import duplicates, files_of, read_rule_files, read_rules
 from trilens.alert.yaml_nodes import FileRefused
 

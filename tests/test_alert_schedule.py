@@ -3,11 +3,12 @@
 import logging
 import threading
 import time
+from itertools import pairwise
 
 import cramjam
 import pytest
-from ruling import MINUTE_MS, source_of
 
+from ruling import MINUTE_MS, source_of
 from trilens.alert.group import Options
 from trilens.alert.instant_query import InstantQuery
 from trilens.alert.recent_samples import Recorded
@@ -94,7 +95,9 @@ def test_it_evaluates_writes_and_tells(schedule, outside):
     assert {value for _, value in outside.series()["r"]} == {7.0}
     assert all(at % 100 == times[0] % 100 for at in times)
     assert len(set(times)) == len(times)
-    assert [dict(one.labels)["alertname"] for one in outside.notices] == ["A"], "once, not each time"
+    assert [dict(one.labels)["alertname"] for one in outside.notices] == ["A"], (
+        "once, not each time"
+    )
     assert "ALERTS" in outside.series(), "the state is restored after two evaluations"
 
 
@@ -154,7 +157,7 @@ def test_a_group_that_takes_too_long_leaves_moments_out(outside):
     until(lambda: len(outside.series().get("r", [])) >= 3)
     schedule.stop()
     times = [at for at, _ in outside.series()["r"]]
-    assert all(later - earlier >= 200 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= 200 for earlier, later in pairwise(times))
 
 
 def test_a_group_that_breaks_does_not_stop_the_schedule(outside, caplog):
@@ -193,7 +196,12 @@ def test_bodies_are_remote_write_with_stale_markers_and_histograms():
     (sent,) = native.histograms
     assert [(span.offset, span.length) for span in sent.positive_spans] == [(-1, 1), (1, 2)]
     assert list(sent.positive_counts) == [1.0, 2.0, 3.0]
-    assert (sent.schema, sent.count_float, sent.zero_threshold, sent.timestamp) == (1, 9.0, 0.5, MINUTE_MS)
+    assert (sent.schema, sent.count_float, sent.zero_threshold, sent.timestamp) == (
+        1,
+        9.0,
+        0.5,
+        MINUTE_MS,
+    )
 
 
 def test_many_samples_are_several_bodies():

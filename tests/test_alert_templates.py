@@ -6,14 +6,15 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from ruling import PROMTOOL, promtool, source_of
 
+from ruling import PROMTOOL, promtool, source_of
 from trilens.alert.alert_text import Expander, Outside, template_problem
 from trilens.alert.instant_query import InstantQuery, Sample
 from trilens.alert.unit_test_run import run_tests
 from trilens.alert.unit_tests import read_test_file
 from trilens.go_template.errors import TemplateError
 from trilens.go_template.execute import Template
+from trilens.go_template.printf import sprintf
 from trilens.go_template.values import GoList, GoMap, GoStruct
 
 # One a line; Go 1.19's text/template in Prometheus 2.42 says what becomes of each.
@@ -88,8 +89,7 @@ def test_promtool_expands_the_same(tmp_path):
             {"series": 'up{job="b"}', "values": "7x3"},
         ],
         "alert_rule_test": [
-            {"eval_time": "1m", "alertname": f"A{at}", "exp_alerts": []}
-            for at in range(len(TEXTS))
+            {"eval_time": "1m", "alertname": f"A{at}", "exp_alerts": []} for at in range(len(TEXTS))
         ],
     }
     path = tmp_path / "t.yml"
@@ -104,6 +104,10 @@ def test_promtool_expands_the_same(tmp_path):
         assert ours[f"A{at}"] == wanted, text
 
 
+NOT_DEFINED = (
+    "<error expanding template: error parsing template __alert_X: template: "
+    '__alert_X:1: function "nope" not defined>'
+)
 SAMPLE = Sample((("__name__", "up"), ("job", "a")), 0.5)
 
 
@@ -131,8 +135,7 @@ def expand(text, sample=SAMPLE, at_ms=1_500):
          "Sunday September 252"),
         ("{{ ((toTime 1e9).Add (toDuration 60)).Unix }}", "1000000060"),
         ("{{ parseDuration `-5m` }}", "-300"),
-        ("{{ __name__ }}", "<error expanding template: error parsing template __alert_X: "
-         'template: __alert_X:1: function "__name__" not defined>'),
+        ("{{ nope }}", NOT_DEFINED),
         ("{{ query `up` | first | value }}", "1"),
         ("plain } text", "plain } text"),
     ],
@@ -142,9 +145,9 @@ def test_newer_than_the_promtool_at_hand(text, expanded):
 
 
 def test_a_histogram_is_a_value_too():
-    (found,) = InstantQuery(lambda: source_of({"h": "{{schema:0 count:3 sum:4 buckets:[1 2]}}"})).text(
-        "h", 0
-    )
+    (found,) = InstantQuery(
+        lambda: source_of({"h": "{{schema:0 count:3 sum:4 buckets:[1 2]}}"})
+    ).text("h", 0)
     assert expand("{{ $value }}", found) == "{count:3, sum:4, (0.5,1]:1, (1,2]:2}"
 
 
@@ -192,8 +195,6 @@ def test_any_text_is_a_template_or_refused(text):
 @given(st.text(alphabet="%+-# 0123456789.*[]vdsqxXfeEgGtcUbo!T", max_size=12),
        st.lists(st.integers() | st.floats() | st.text(max_size=4) | st.booleans() | st.none(), max_size=3))  # fmt: skip
 def test_any_pattern_prints_something(pattern, values):
-    from trilens.go_template.printf import sprintf
-
     assert len(sprintf(pattern, tuple(values))) < 100_000
 
 

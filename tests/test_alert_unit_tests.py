@@ -5,8 +5,8 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ruling import PROMTOOL, promtool
 
+from ruling import PROMTOOL, promtool
 from trilens import cli
 from trilens.alert.check import check
 from trilens.alert.series_notation import labels_of, points_of
@@ -167,7 +167,7 @@ tests:
 def test_a_series_given_twice_is_a_failure(tmp_path):
     path = tmp_path / "t.yml"
     path.write_text("tests: [{input_series: [{series: a, values: 1}, {series: a, values: 2}]}]")
-    assert run_tests(read_test_file(path))[0].failures == ["series {__name__=\"a\"} is given twice"]
+    assert run_tests(read_test_file(path))[0].failures == ['series {__name__="a"} is given twice']
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,10 @@ _DEFINED: Final = (
     "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}"
     "{{$externalURL := .ExternalURL}}{{$value := .Value}}"
 )
-_DATA: Final = "struct { Labels map[string]string; ExternalLabels map[string]string; "\
-    "ExternalURL string; Value interface {} }"  # fmt: skip
+_DATA: Final = (
+    "struct { Labels map[string]string; ExternalLabels map[string]string; "
+    "ExternalURL string; Value interface {} }"
+)
 
 
 def template_problem(alert: str, text: str) -> str | None:

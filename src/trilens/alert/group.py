@@ -174,9 +174,7 @@ class Group:
         running.took_s = (self.clock.monotonic_ns() - began_ns) / 1e9
         running.evaluated_at_ns = now_ns
 
-    def _take(
-        self, running: RunningRule, samples: list[Sample], evaluation: Evaluation
-    ) -> None:
+    def _take(self, running: RunningRule, samples: list[Sample], evaluation: Evaluation) -> None:
         """A rule's samples become what it recorded; its alerts become notices."""
         recorded_at_ms = evaluation.at_ms - self.offset_ms
         if running.rule.is_alert:
@@ -193,9 +191,7 @@ class Group:
             if refusal is not None:
                 running.health, running.error = "err", refusal
                 continue
-            recorded.append(
-                Recorded(sample.labels, recorded_at_ms, sample.value, sample.histogram)
-            )
+            recorded.append(Recorded(sample.labels, recorded_at_ms, sample.value, sample.histogram))
         given = frozenset(one.labels for one in recorded)
         gone = sorted(running.given - given)
         recorded += [Recorded(labels, recorded_at_ms, STALE) for labels in gone]
@@ -226,9 +222,7 @@ class Group:
                 rule.name, sample, at_ms, outside, lambda text: self.query.text(text, at_ms)
             )
             own = {name: expander.expand(text) for name, text in rule.labels}
-            labels = set_labels(
-                sample.labels, {METRIC_NAME: "", **own, ALERT_NAME: rule.name}
-            )
+            labels = set_labels(sample.labels, {METRIC_NAME: "", **own, ALERT_NAME: rule.name})
             annotations = tuple((name, expander.expand(text)) for name, text in rule.annotations)
             yield Alert(labels, annotations, sample.value, at_ms)
 
@@ -266,7 +260,7 @@ class Group:
                 self._take_up(alert, known[alert.labels], running.rule.for_ms, now_ms)
 
     def _take_up(self, alert: Alert, stored: RawSeries, for_ms: int, now_ms: int) -> None:
-        if not len(stored.times_ms) or stored.values[-1] != stored.values[-1]:  # noqa: PLR0124
+        if not len(stored.times_ms) or stored.values[-1] != stored.values[-1]:
             return  # it was not active when we went down
         down_at_ms = int(stored.times_ms[-1])
         active_at_ms = int(stored.values[-1]) * 1000
@@ -300,9 +294,7 @@ class Group:
 
 def _recorded(rule: Rule, found: list[Sample], limit: int) -> list[Sample]:
     changes = {METRIC_NAME: rule.name, **dict(rule.labels)}
-    samples = [
-        Sample(set_labels(one.labels, changes), one.value, one.histogram) for one in found
-    ]
+    samples = [Sample(set_labels(one.labels, changes), one.value, one.histogram) for one in found]
     seen: set[Labels] = set()
     for sample in samples:
         if sample.labels in seen:

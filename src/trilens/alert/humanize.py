@@ -77,7 +77,7 @@ def humanize_percentage(value: Value) -> str:
     return f"{four_digits(as_float(value) * 100)}%"
 
 
-def humanize_duration(value: Value) -> str:
+def humanize_duration(value: Value) -> str:  # noqa: PLR0911 - one for each unit
     """1d 2h 3m 4s, 4.5s, 12ms"""
     seconds = as_float(value)
     if not math.isfinite(seconds):

@@ -192,7 +192,7 @@ class Schedule:
         try:
             if not slot.is_over and not self._is_stopping:
                 self._evaluate(slot)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, the others go on
             self._log.exception("a group of rules cannot be evaluated",
                                 extra={"group": slot.group.definition.name})  # fmt: skip
         finally:
@@ -236,7 +236,7 @@ class Schedule:
         if evaluation.notices:
             try:
                 self._notify(evaluation.notices)
-            except Exception:
+            except Exception:  # noqa: BLE001 - it is the receiver's matter
                 self._log.exception("alerts are not told")
 
     def _bury(self, burial: _Burial) -> None:

@@ -60,7 +60,9 @@ def points_of(text: str) -> list[Point]:
     while at < len(text):
         found = _ITEM.match(text, at)
         if found is None:
-            raise ValueError(f"{text[at:].split()[0]!r} is no sample, at character {at + 1}")
+            raise ValueError(
+                f"{text[at:].split(maxsplit=1)[0]!r} is no sample, at character {at + 1}"
+            )
         if len(points) + int(found["times"] or 0) > POINTS_MAX:
             raise ValueError(f"more than {POINTS_MAX} samples in one series")
         points += _repeated(found)

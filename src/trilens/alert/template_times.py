@@ -106,4 +106,3 @@ def time_in(moment: datetime, ns: int, layout: str) -> str:
         return f"{token[0]}{digits}" if digits else ""
 
     return _LAYOUT.sub(shown, layout)
-

@@ -56,9 +56,7 @@ class _Run:
         self.query = InstantQuery(lambda: self.source, limits=limits)
         outside = Outside(self.test.external_labels, self.test.external_url)
         options = Options(interval_ms=self.test.interval_ms, outside=outside)
-        self.groups = [
-            Group(one, self.query, SystemClock(), options) for one in self.file.groups
-        ]
+        self.groups = [Group(one, self.query, SystemClock(), options) for one in self.file.groups]
 
     def outcome(self) -> Outcome:
         self._load()
@@ -91,7 +89,8 @@ class _Run:
         pending = sorted(self.test.alerts, key=lambda one: one.at_ms)
         for at_ms in range(0, self.test.end_ms() + 1, step_ms):
             self.source.until_ms = start_ms + at_ms
-            if not all([self._evaluate_group(group, start_ms + at_ms) for group in self.groups]):
+            is_well = [self._evaluate_group(group, start_ms + at_ms) for group in self.groups]
+            if not all(is_well):
                 return False
             while pending and pending[0].at_ms < at_ms + step_ms:
                 self._check_alerts(pending.pop(0))
@@ -138,7 +137,8 @@ class _Run:
         actual = sorted(((one.labels, _worth(one)) for one in found), key=_by_labels)
         wanted = sorted(expected.samples, key=_by_labels)
         if not self._is_same(wanted, actual):
-            self._say(f"{where},\n    exp: {_samples_text(wanted)}\n    got: {_samples_text(actual)}")
+            said = f"exp: {_samples_text(wanted)}\n    got: {_samples_text(actual)}"
+            self._say(f"{where},\n    {said}")
 
     def _is_same(self, wanted: list[_Worth], actual: list[_Worth]) -> bool:
         return len(wanted) == len(actual) and all(
@@ -179,9 +179,8 @@ def _alerts_text(alerts: Iterable[tuple[Labels, Labels]]) -> str:
 
 
 def _samples_text(samples: Iterable[_Worth]) -> str:
-    return ", ".join(f"{_series_text(labels)} {_value_text(value)}" for labels, value in samples) or (
-        "none"
-    )
+    said = [f"{_series_text(labels)} {_value_text(value)}" for labels, value in samples]
+    return ", ".join(said) or "none"
 
 
 def _series_text(labels: Labels) -> str:

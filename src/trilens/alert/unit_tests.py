@@ -9,8 +9,8 @@
       promql_expr_test:
       - {expr: sum(up), eval_time: 5m, exp_samples: [{labels: '{}', value: 0}]}
 
-Every group is evaluated every `evaluation_interval`, whatever its own interval is, from the start to
-the last moment that is asked for.
+Every group is evaluated every `evaluation_interval`, whatever its own interval is, from the start
+to the last moment that is asked for.
 """
 
 from __future__ import annotations

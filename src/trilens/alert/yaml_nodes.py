@@ -52,7 +52,7 @@ class Problem:
         return f"{self.file}:{self.place.line}:{self.place.column}: {self.message}"
 
 
-class FileRefused(TrilensError):  # noqa: N818
+class FileRefused(TrilensError):
     """A file that is not taken, with all that is wrong with it."""
 
     def __init__(self, problems: list[Problem]) -> None:
@@ -123,7 +123,7 @@ def read_yaml(content: bytes, file: str) -> Node | None:
     raise FileRefused(problems.found)
 
 
-class _TooMuch(Exception):  # noqa: N818
+class _TooMuch(Exception):
     def __init__(self, place: Place, message: str) -> None:
         super().__init__(message)
         self.place = place

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
-from trilens.go_template.builtins import BUILTIN_FUNCTIONS
 from trilens.go_template.errors import FunctionError, TemplateError, place_of
 from trilens.go_template.parser import Parsed, parse
+from trilens.go_template.predefined import BUILTIN_FUNCTIONS
 from trilens.go_template.tree import (
     Action,
     Branch,
@@ -54,7 +55,7 @@ class Template:
     parsed: Parsed
 
     @classmethod
-    def of(cls, text: str, name: str, functions: Set[str]) -> Template:
+    def of(cls, text: str, name: str, functions: AbstractSet[str]) -> Template:
         """Raises TemplateError."""
         return cls(parse(text, name, functions))
 
@@ -68,7 +69,18 @@ class Template:
         return "".join(run.out)
 
 
-class _Left(Exception):  # noqa: N818
+class _Given(NamedTuple):
+    """To a function or method: nodes, the first of which is itself, and what the pipe brings."""
+
+    args: tuple[Operand, ...]
+    final: tuple[Value, ...] = ()
+
+    @property
+    def count(self) -> int:
+        return len(self.args) - 1 + len(self.final)
+
+
+class _Left(Exception):
     """A loop that ends, or goes on with the next item."""
 
     def __init__(self, kind: str) -> None:
@@ -189,7 +201,7 @@ class _Run:
             self._walk_all(node.otherwise, dot)
         del self.variables[known:]
 
-    def _pairs(self, node: Branch, value: Value) -> Iterable[tuple[Value, Value]]:
+    def _pairs(self, node: Branch, value: Value) -> Iterable[tuple[Value, Value]]:  # noqa: RET503 - fail raises
         match value:
             case GoList():
                 return enumerate(value.items)
@@ -237,13 +249,14 @@ class _Run:
 
     def _command(self, command: Command, dot: Value, final: tuple[Value, ...]) -> Value:
         first = command.args[0]
+        given = _Given(command.args, final)
         match first:
             case Field():
-                return self._fields(dot, first, first.names, command.args, final, dot)
+                return self._fields(dot, first, first.names, given, dot)
             case Variable():
-                return self._variable(dot, first, command.args, final)
+                return self._variable(dot, first, given)
             case Chain():
-                return self._chain(dot, first, command.args, final)
+                return self._chain(dot, first, given)
             case Name():
                 return self._function(dot, first, command, final)
         self.node = first
@@ -253,7 +266,7 @@ class _Run:
             self.fail("nil is not a command")
         return self._operand(dot, first)
 
-    def _operand(self, dot: Value, node: Operand) -> Value:
+    def _operand(self, dot: Value, node: Operand) -> Value:  # noqa: PLR0911 - one for each kind
         """Without arguments."""
         self.node = node
         match node:
@@ -264,70 +277,63 @@ class _Run:
             case Truth() | Number() | String():
                 return node.value
             case Field():
-                return self._fields(dot, node, node.names, (node,), (), dot)
+                return self._fields(dot, node, node.names, _Given((node,)), dot)
             case Variable():
-                return self._variable(dot, node, (node,), ())
+                return self._variable(dot, node, _Given((node,)))
             case Chain():
-                return self._chain(dot, node, (node,), ())
+                return self._chain(dot, node, _Given((node,)))
             case Pipe():
                 return self._pipe(node, dot)
             case Name():
                 return self._function(dot, node, Command(node.at, (node,)), ())
 
-    def _variable(
-        self, dot: Value, node: Variable, args: tuple[Operand, ...], final: tuple[Value, ...]
-    ) -> Value:
+    def _variable(self, dot: Value, node: Variable, given: _Given) -> Value:
         self.node = node
         value = next((one for name, one in reversed(self.variables) if name == node.name), MISSING)
         if not node.names:
-            if len(args) > 1 or final:
-                self.fail(f"can't give argument to non-function {args[0]}")
+            if given.count:
+                self.fail(f"can't give argument to non-function {given.args[0]}")
             return value
-        return self._fields(dot, node, node.names, args, final, value)
+        return self._fields(dot, node, node.names, given, value)
 
-    def _chain(
-        self, dot: Value, node: Chain, args: tuple[Operand, ...], final: tuple[Value, ...]
-    ) -> Value:
+    def _chain(self, dot: Value, node: Chain, given: _Given) -> Value:
         self.node = node
         inner = self._operand(dot, node.node)
-        return self._fields(dot, node, node.names, args, final, inner)
+        return self._fields(dot, node, node.names, given, inner)
 
     def _fields(
         self,
         dot: Value,
         node: Operand,
         names: tuple[str, ...],
-        args: tuple[Operand, ...],
-        final: tuple[Value, ...],
+        given: _Given,
         receiver: Value,
     ) -> Value:
         """Only the last of the names can be a method with arguments."""
         for name in names[:-1]:
-            receiver = self._field(dot, node, name, (node,), (), receiver)
-        return self._field(dot, node, names[-1], args, final, receiver)
+            receiver = self._field(dot, node, name, _Given((node,)), receiver)
+        return self._field(dot, node, names[-1], given, receiver)
 
-    def _field(
+    def _field(  # noqa: RET503 - fail raises
         self,
         dot: Value,
         node: Operand,
         name: str,
-        args: tuple[Operand, ...],
-        final: tuple[Value, ...],
+        given: _Given,
         receiver: Value,
     ) -> Value:
         self.node = node
-        has_arguments = len(args) > 1 or bool(final)
         match receiver:
             case None:
                 self.fail(f"nil pointer evaluating interface {{}}.{name}")
             case GoStruct() if name in receiver.methods:
-                return self._call(dot, receiver.methods[name], name, node, args, final)
+                return self._call(dot, receiver.methods[name], name, node, given)
             case GoStruct() if name in receiver.fields:
-                if has_arguments:
+                if given.count:
                     self.fail(f"{name} has arguments but cannot be invoked as function")
                 return receiver.fields[name]
             case GoMap():
-                if has_arguments:
+                if given.count:
                     self.fail(f"{name} is not a method but has arguments")
                 return receiver.entries.get(name, receiver.zero)
         if receiver is MISSING:
@@ -342,21 +348,19 @@ class _Run:
         if function is None:
             self.fail(f'"{node.name}" is not a defined function')
         if node.name in _LAZY:
-            return self._lazy(dot, node.name, command.args, final)
-        return self._call(dot, function, node.name, command, command.args, final)
+            return self._lazy(dot, node.name, _Given(command.args, final))
+        return self._call(dot, function, node.name, command, _Given(command.args, final))
 
-    def _lazy(
-        self, dot: Value, name: str, args: tuple[Operand, ...], final: tuple[Value, ...]
-    ) -> Value:
+    def _lazy(self, dot: Value, name: str, given: _Given) -> Value:
         """and, or: the first argument that decides, else the last."""
-        if not len(args) - 1 + len(final):
+        if not given.count:
             self.fail(f"wrong number of args for {name}: want at least 1 got 0")
         value: Value = None
-        for arg in args[1:]:
+        for arg in given.args[1:]:
             value = self._operand(dot, arg)
             if is_true(value) is (name == "or"):
                 return value
-        return final[0] if final else value
+        return given.final[0] if given.final else value
 
     def _call(
         self,
@@ -364,18 +368,18 @@ class _Run:
         function: Function,
         name: str,
         node: Operand | Command,
-        args: tuple[Operand, ...],
-        final: tuple[Value, ...],
+        given: _Given,
     ) -> Value:
-        given = args[1:]
-        count, wanted = len(given) + len(final), len(function.parameters)
+        count, wanted = given.count, len(function.parameters)
         if function.is_variadic and count < wanted - 1:
             self.fail(f"wrong number of args for {name}: want at least {wanted - 1} got {count}")
         if not function.is_variadic and count != wanted:
             self.fail(f"wrong number of args for {name}: want {wanted} got {count}")
         kinds = [function.parameters[min(at, wanted - 1)] for at in range(count)]
-        values = [self._argument(dot, kind, arg) for kind, arg in zip(kinds, given, strict=False)]
-        values += [self._fitting(value, kinds[-1]) for value in final]
+        values = [
+            self._argument(dot, kind, arg) for kind, arg in zip(kinds, given.args[1:], strict=False)
+        ]
+        values += [self._fitting(value, kinds[-1]) for value in given.final]
         try:
             return function.call(*values)
         except FunctionError as error:
@@ -392,7 +396,7 @@ class _Run:
         value = self._operand(dot, node)
         return self._fitting(value, kind)
 
-    def _constant(self, kind: str, node: Truth | Number | String) -> Value:
+    def _constant(self, kind: str, node: Truth | Number | String) -> Value:  # noqa: RET503 - fail raises
         value = node.value
         if kind == "float64" and isinstance(value, int) and not isinstance(value, bool):
             return float(value)

@@ -11,8 +11,11 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 KEYWORDS: Final = frozenset(
-    {"block", "break", "continue", "define", "else", "end", "if", "range", "nil", "template", "with"}
-)
+    {
+        "block", "break", "continue", "define", "else", "end", "if", "range", "nil", "template",
+        "with",
+    }
+)  # fmt: skip
 _SPACES: Final = " \t\r\n"
 _SPACE: Final = re.compile(r"[ \t\r\n]+")
 _WORD: Final = re.compile(r"\w+")
@@ -29,8 +32,11 @@ _ENDS: Final = frozenset({*_SPACES, ".", ",", "|", ":", "=", ")", "("})
 
 
 class Token(NamedTuple):
-    """`kind` is text, {{, }}, space, field, variable, name, bool, number, character, string, raw,
-    ".", a sign, a keyword, error or EOF."""
+    """`kind` is what it is.
+
+    Namely text, {{, }}, space, field, variable, name, bool, number, character, string, raw, a dot,
+    a sign, a keyword, error or EOF.
+    """
 
     kind: str
     at: int
@@ -126,7 +132,7 @@ class _Lexer:
             if token.kind == "error":
                 return
 
-    def _token(self) -> Token:
+    def _token(self) -> Token:  # noqa: C901, PLR0911 - one for each kind
         start = self.at
         character = self.text[start : start + 1]
         if not character:
@@ -144,7 +150,7 @@ class _Lexer:
             return self._field("field")
         if character == "$":
             return self._field("variable")
-        if character in "+-." or character.isdigit() and character.isascii():
+        if character in "+-." or (character.isdigit() and character.isascii()):
             return self._number()
         if character == "_" or character.isalnum():
             return self._word()

@@ -80,7 +80,8 @@ def number_value(token: str) -> int | float | complex:
 
 
 def _character(token: str) -> int:
-    found = unquoted(f'"{token[1:-1]}"') if token != "'\\''" and token != "'\"'" else token[1:-1][-1]
+    body = token[1:-1]
+    found = body[-1] if body in {"\\'", '"'} else unquoted(f'"{body}"')
     if len(found) != 1:
         raise ValueError(f"malformed character constant: {token}")
     return ord(found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
@@ -56,7 +56,7 @@ class Parsed:
     trees: Trees
 
 
-def parse(text: str, name: str, functions: Set[str]) -> Parsed:
+def parse(text: str, name: str, functions: AbstractSet[str]) -> Parsed:
     """`functions` are names beside the built-in ones. Raises TemplateError."""
     parser = _Parser(text, name, frozenset(functions) | BUILTINS)
     try:
@@ -180,7 +180,7 @@ class _Parser:
         except ValueError as error:
             self.fail(str(error))
 
-    def _list(self) -> tuple[tuple[Node, ...], str]:
+    def _list(self) -> tuple[tuple[Node, ...], str]:  # noqa: RET503 - fail raises
         """To {{end}} or {{else}}, and which it was."""
         nodes: list[Node] = []
         while self._peek_non_space().kind != "EOF":
@@ -190,7 +190,7 @@ class _Parser:
             nodes.append(node)
         self.fail("unexpected EOF")
 
-    def _text_or_action(self) -> Node | str:
+    def _text_or_action(self) -> Node | str:  # noqa: RET503 - fail raises
         token = self._next_non_space()
         if token.kind == "text":
             return Text(token.at, token.text)
@@ -198,7 +198,7 @@ class _Parser:
             return self._action()
         self._unexpected(token, "input")
 
-    def _action(self) -> Node | str:
+    def _action(self) -> Node | str:  # noqa: PLR0911 - one for each kind
         token = self._next_non_space()
         match token.kind:
             case "if" | "range" | "with":
@@ -361,7 +361,7 @@ class _Parser:
             self.fail(f"unexpected . after term {quoted(str(node))}")
         return Chain(at, node, tuple(names))
 
-    def _term(self) -> Operand | None:
+    def _term(self) -> Operand | None:  # noqa: C901, PLR0911 - one for each kind
         token = self._next_non_space()
         match token.kind:
             case "name":

@@ -123,7 +123,7 @@ def _typed(value: Value) -> str:
     return "<nil>" if value is None else f"{type_of(value)}={verb_v(value)}"
 
 
-def formatted(directive: _Directive, value: Value) -> str:
+def formatted(directive: _Directive, value: Value) -> str:  # noqa: C901, PLR0911 - one for each kind
     verb = directive.verb
     if verb == "T":
         return _padded(directive, type_of(value))
@@ -174,7 +174,8 @@ def _string(directive: _Directive, value: str) -> str:
             return _padded(directive, f"`{value}`")
         return _padded(directive, quoted(value))
     if verb in "xX":
-        text = value.encode("utf-8", "surrogateescape").hex(*([" "] if " " in directive.flags else []))
+        data = value.encode("utf-8", "surrogateescape")
+        text = data.hex(" ") if " " in directive.flags else data.hex()
         return _padded(directive, text.upper() if verb == "X" else text)
     return _bad(verb, value)
 
@@ -208,7 +209,7 @@ def _float(directive: _Directive, value: float) -> str:
         return _bad(verb, value)
     if not math.isfinite(value):
         text = "NaN" if math.isnan(value) else "Inf"
-        plus = "+" in directive.flags or (verb in "v" and text == "Inf" and value > 0)
+        plus = "+" in directive.flags or (verb == "v" and text == "Inf" and value > 0)
         sign = "-" if value < 0 else "+" if plus or (text == "Inf" and verb in "eEfFgG") else ""
         quiet = _Directive(directive.flags.replace("0", ""), directive.width, None, verb)
         return _padded(quiet, sign + text)

@@ -179,7 +179,5 @@ class Include:
         return f"{{{{template {self.quoted}{behind}}}}}"
 
 
-Operand: TypeAlias = (
-    "Dot | Nil | Truth | Number | String | Name | Field | Variable | Chain | Pipe"
-)
+Operand: TypeAlias = "Dot | Nil | Truth | Number | String | Name | Field | Variable | Chain | Pipe"
 Node: TypeAlias = "Text | Action | Branch | Leave | Include"

@@ -56,7 +56,7 @@ class Function:
     is_variadic: bool = False
 
 
-def type_of(value: Value) -> str:
+def type_of(value: Value) -> str:  # noqa: PLR0911 - one for each kind
     match value:
         case bool():
             return "bool"
@@ -95,7 +95,7 @@ def printed(value: Value) -> str:
     return NO_VALUE if value is None or value is MISSING else verb_v(value)
 
 
-def verb_v(value: Value) -> str:
+def verb_v(value: Value) -> str:  # noqa: PLR0911 - one for each kind
     """As fmt's %v."""
     match value:
         case None | Missing():

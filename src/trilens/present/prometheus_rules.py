@@ -93,8 +93,7 @@ def _excludes_alerts(form: Form) -> bool:
     if text and text not in _TRUTHS:
         raise bad(
             "exclude_alerts",
-            "error converting exclude_alerts: "
-            f'strconv.ParseBool: parsing "{text}": invalid syntax',
+            f'error converting exclude_alerts: strconv.ParseBool: parsing "{text}": invalid syntax',
         )
     return _TRUTHS.get(text, False)
 
@@ -157,9 +156,7 @@ def _from_token(token: str, groups: Sequence[Group]) -> Sequence[Group]:
     for place, group in enumerate(groups):
         if _token(group) == token:
             return groups[place:]
-    raise bad(
-        "group_next_token", f"invalid group_next_token '{token}'. were rule groups changed?"
-    )
+    raise bad("group_next_token", f"invalid group_next_token '{token}'. were rule groups changed?")
 
 
 def _group(group: Group, wanted: _Wanted) -> dict[str, Any] | None:
@@ -222,10 +219,8 @@ def exponent_text(value: float) -> str:
         return "NaN"
     if value in (float("inf"), float("-inf")):
         return "+Inf" if value > 0 else "-Inf"
-    digits = next(
-        text for text in (f"{value:.{count}e}" for count in range(18)) if float(text) == value
-    )
-    return digits
+    texts = (f"{value:.{count}e}" for count in range(18))
+    return next(text for text in texts if float(text) == value)
 
 
 def _time(ns: int | None) -> str:

@@ -179,9 +179,7 @@ BUILTIN_FUNCTIONS: Final[dict[str, Function]] = {
     "printf": Function(
         ("string", "any"), lambda text, *values: sprintf(text, values), is_variadic=True
     ),
-    "html": Function(
-        ("any",), lambda *values: _as_text(values).translate(_HTML), is_variadic=True
-    ),
+    "html": Function(("any",), lambda *values: _as_text(values).translate(_HTML), is_variadic=True),
     "js": Function(("any",), _js, is_variadic=True),
     "urlquery": Function(
         ("any",), lambda *values: quote_plus(_as_text(values), safe="~"), is_variadic=True
