@@ -71,7 +71,8 @@ class UnitTest:
 
     def end_ms(self) -> int:
         """The last moment that is asked for, from the start."""
-        return max([one.at_ms for one in (*self.alerts, *self.samples)], default=0)
+        moments = [one.at_ms for one in self.alerts] + [one.at_ms for one in self.samples]
+        return max(moments, default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +176,8 @@ class _Reader:
 
     def _series(self, node: Node) -> InputSeries:
         fields = Fields.of(node, "an input series", self.problems)
-        labels = self._read(fields, "series", labels_of, ())
+        nothing: Labels = ()
+        labels = self._read(fields, "series", labels_of, nothing)
         points: list[Point] = self._read(fields, "values", points_of, [])
         fields.end()
         return InputSeries(labels, points)
@@ -217,7 +219,8 @@ class _Reader:
 
     def _sample(self, node: Node) -> tuple[Labels, float | Histogram]:
         fields = Fields.of(node, "an expected sample", self.problems)
-        labels = self._read(fields, "labels", labels_of, ())
+        nothing: Labels = ()
+        labels = self._read(fields, "labels", labels_of, nothing)
         value: float | Histogram = fields.number("value")
         if fields.text("histogram"):
             value = self._read(fields, "histogram", _histogram, value)

@@ -172,13 +172,14 @@ class _Composer:
     def _events(self) -> Iterator[yaml.Event]:
         while self.loader.check_event():
             event = self.loader.get_event()
-            if isinstance(event, yaml.DocumentEndEvent):
+            if event is None or isinstance(event, yaml.DocumentEndEvent):
                 return
             yield event
 
     def _node(self, event: yaml.Event) -> Node | None:
         """The node that is complete with this event."""
-        place = Place(event.start_mark.line + 1, event.start_mark.column + 1)
+        mark = event.start_mark
+        place = Place(1, 1) if mark is None else Place(mark.line + 1, mark.column + 1)
         self.count += 1
         if self.count > NODES_MAX:
             raise _TooMuch(place, f"the file has more than {NODES_MAX} values")

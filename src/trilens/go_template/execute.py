@@ -76,7 +76,7 @@ class _Given(NamedTuple):
     final: tuple[Value, ...] = ()
 
     @property
-    def count(self) -> int:
+    def number(self) -> int:
         return len(self.args) - 1 + len(self.final)
 
 
@@ -210,6 +210,8 @@ class _Run:
             case bool():
                 pass
             case int():
+                if len(node.pipe.variables) > 1:
+                    self.fail(f"can't use {value} to iterate over more than one variable")
                 return ((number, number) for number in range(value))
             case None:
                 return ()
@@ -252,6 +254,7 @@ class _Run:
         given = _Given(command.args, final)
         match first:
             case Field():
+                self.node = first
                 return self._fields(dot, first, first.names, given, dot)
             case Variable():
                 return self._variable(dot, first, given)
@@ -291,7 +294,7 @@ class _Run:
         self.node = node
         value = next((one for name, one in reversed(self.variables) if name == node.name), MISSING)
         if not node.names:
-            if given.count:
+            if given.number:
                 self.fail(f"can't give argument to non-function {given.args[0]}")
             return value
         return self._fields(dot, node, node.names, given, value)
@@ -322,18 +325,17 @@ class _Run:
         given: _Given,
         receiver: Value,
     ) -> Value:
-        self.node = node
         match receiver:
             case None:
                 self.fail(f"nil pointer evaluating interface {{}}.{name}")
             case GoStruct() if name in receiver.methods:
                 return self._call(dot, receiver.methods[name], name, node, given)
             case GoStruct() if name in receiver.fields:
-                if given.count:
+                if given.number:
                     self.fail(f"{name} has arguments but cannot be invoked as function")
                 return receiver.fields[name]
             case GoMap():
-                if given.count:
+                if given.number:
                     self.fail(f"{name} is not a method but has arguments")
                 return receiver.entries.get(name, receiver.zero)
         if receiver is MISSING:
@@ -353,7 +355,7 @@ class _Run:
 
     def _lazy(self, dot: Value, name: str, given: _Given) -> Value:
         """and, or: the first argument that decides, else the last."""
-        if not given.count:
+        if not given.number:
             self.fail(f"wrong number of args for {name}: want at least 1 got 0")
         value: Value = None
         for arg in given.args[1:]:
@@ -370,7 +372,7 @@ class _Run:
         node: Operand | Command,
         given: _Given,
     ) -> Value:
-        count, wanted = given.count, len(function.parameters)
+        count, wanted = given.number, len(function.parameters)
         if function.is_variadic and count < wanted - 1:
             self.fail(f"wrong number of args for {name}: want at least {wanted - 1} got {count}")
         if not function.is_variadic and count != wanted:

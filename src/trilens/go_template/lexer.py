@@ -48,7 +48,7 @@ class Token(NamedTuple):
             return "EOF"
         if self.kind == "error":
             return self.text
-        if self.kind in KEYWORDS:
+        if self.kind in KEYWORDS or self.kind == ".":
             return f"<{self.text}>"
         shown = self.text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
         return f'"{shown}"' if len(self.text) <= 10 else f'"{shown[:10]}"...'
@@ -197,7 +197,7 @@ class _Lexer:
 
     def _ended(self, token: Token) -> Token:
         behind = self.text[self.at : self.at + 1]
-        if token.kind == "." or not behind or behind in _ENDS:
+        if not behind or behind in _ENDS:
             return token
         if self.text.startswith("}}", self.at):
             return token
@@ -207,11 +207,17 @@ class _Lexer:
         start = self.at
         found = _NUMBER.match(self.text, start)
         assert found is not None
-        behind = self.text[found.end() : found.end() + 1]
-        if behind == "_" or behind.isalnum():
-            return Token("error", start, f'bad number syntax: "{found[0]}{behind}"')
-        self.at = max(found.end(), start + 1)
-        return Token("number", start, found[0])
+        end = max(found.end(), start + 1)
+        is_complex = self.text[end : end + 1] in ("+", "-")
+        if is_complex:
+            more = _NUMBER.match(self.text, end)
+            end = end + 1 if more is None else max(more.end(), end + 1)
+        behind = self.text[end : end + 1]
+        number = self.text[start:end]
+        if behind == "_" or behind.isalnum() or (is_complex and not number.endswith("i")):
+            return Token("error", start, f'bad number syntax: "{number}{behind.strip(" }")}"')
+        self.at = end
+        return Token("number", start, number)
 
 
 def _trims_left(text: str, opening: int) -> bool:
@@ -225,4 +231,5 @@ def _trims_right(text: str, at: int) -> bool:
 
 
 def _code(character: str) -> str:
-    return f"U+{ord(character):04X} '{character}'"
+    code = f"U+{ord(character):04X}"
+    return f"{code} '{character}'" if character.isprintable() else code

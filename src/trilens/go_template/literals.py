@@ -52,9 +52,12 @@ def _escaped(found: re.Match[str]) -> bytes:
     return chr(code).encode()
 
 
-def quoted(text: str) -> str:
-    """%q."""
-    return '"' + "".join(map(_shown, text)) + '"'
+def quoted(text: str, *, is_ascii: bool = False) -> str:
+    """%q, or %+q."""
+    shown = "".join(map(_shown, text))
+    if is_ascii:
+        shown = "".join(one if one.isascii() else _escape(ord(one)) for one in shown)
+    return f'"{shown}"'
 
 
 def _shown(character: str) -> str:
@@ -67,6 +70,10 @@ def _shown(character: str) -> str:
         return character
     if code < 0x20 or code == 0x7F:
         return f"\\x{code:02x}"
+    return _escape(code)
+
+
+def _escape(code: int) -> str:
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
 
 
@@ -75,8 +82,18 @@ def number_value(token: str) -> int | float | complex:
     if token[0] == "'":
         return _character(token)
     if token.endswith("i"):
-        return complex(0.0, float(_real(token[:-1], token)))
+        real, imaginary = _split(token[:-1])
+        return complex(float(_real(real, token)) if real else 0.0, float(_real(imaginary, token)))
     return _real(token, token)
+
+
+def _split(token: str) -> tuple[str, str]:
+    """`1+2` of 1+2i; the sign of an exponent parts nothing."""
+    inner = max(
+        (at for at in range(1, len(token)) if token[at] in "+-" and token[at - 1] not in "eEpP"),
+        default=0,
+    )
+    return token[:inner], token[inner:]
 
 
 def _character(token: str) -> int:
@@ -99,6 +116,8 @@ def _real(token: str, shown: str) -> int | float:
             raise ValueError(f"integer overflow: {quoted(shown)}")
         return value
     if _DECIMAL.fullmatch(bare):
+        if bare.lstrip("+-").isdigit():
+            raise ValueError(f"integer overflow: {quoted(shown)}")
         return float(bare)
     if _HEX_FLOAT.fullmatch(bare):
         return float.fromhex(bare)

@@ -248,7 +248,7 @@ class _Parser:
         if kind in {"if", "with"} and following.kind == kind:
             return (self._control(self._next()),)
         if following.kind in {"if", "with"}:
-            self.fail(f"unexpected {following} in else")
+            self.fail(f"unexpected {following} in input")
         body, end = self._list()
         if end != "end":
             self.fail(f"expected end; found {{{{{end}}}}}")

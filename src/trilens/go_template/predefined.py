@@ -38,13 +38,14 @@ def _equal(left: Value, right: Value) -> bool:
         return left is right
     kind, other = _BASIC.get(type_of(left)), _BASIC.get(type_of(right))
     if kind != other:
-        raise FunctionError("incompatible types for comparison")
+        raise FunctionError(_incompatible(left, right))
     if kind is None:
-        raise FunctionError(
-            f"non-comparable types {verb_v(left)}: {type_of(left)}, "
-            f"{type_of(right)}: {verb_v(right)}"
-        )
+        raise FunctionError(f"non-comparable type {verb_v(left)}: {type_of(left)}")
     return bool(left == right)
+
+
+def _incompatible(left: Value, right: Value) -> str:
+    return f"incompatible types for comparison: {type_of(left)} and {type_of(right)}"
 
 
 def _less(left: Value, right: Value) -> bool:
@@ -52,7 +53,7 @@ def _less(left: Value, right: Value) -> bool:
         raise FunctionError("invalid type for comparison")
     kind, other = _comparable(left), _comparable(right)
     if kind != other:
-        raise FunctionError("incompatible types for comparison")
+        raise FunctionError(_incompatible(left, right))
     if kind not in _ORDERED:
         raise FunctionError("invalid type for comparison")
     if kind == "string":
@@ -107,9 +108,9 @@ def _at(value: Value, place: Value) -> Value:
         case None:
             raise FunctionError("index of untyped nil")
         case str():
-            return _bytes(value)[_position(place, len(_bytes(value)))]
+            return _bytes(value)[_position(place, len(_bytes(value)), "string")]
         case GoList():
-            return value.items[_position(place, len(value.items))]
+            return value.items[_position(place, len(value.items), "slice")]
         case GoMap():
             if not isinstance(place, str):
                 raise FunctionError(f"value has type {type_of(place)}; should be string")
@@ -117,12 +118,15 @@ def _at(value: Value, place: Value) -> Value:
     raise FunctionError(f"can't index item of type {type_of(value)}")
 
 
-def _position(place: Value, length: int, *, is_end: bool = False) -> int:
+def _position(place: Value, length: int, within: str = "") -> int:
+    """Of an item `within` a string or slice, or of an edge of a part of one."""
     if place is None:
         raise FunctionError("cannot index slice/array with nil")
     if isinstance(place, bool) or not isinstance(place, int):
         raise FunctionError(f"cannot index slice/array with type {type_of(place)}")
-    if not 0 <= place < length + is_end:
+    if within and place == length:
+        raise FunctionError(f"reflect: {within} index out of range")
+    if not 0 <= place <= length:
         raise FunctionError(f"index out of range: {place}")
     return place
 
@@ -135,7 +139,7 @@ def _slice(value: Value, *places: Value) -> Value:
     if isinstance(value, str) and len(places) == 3:
         raise FunctionError("cannot 3-index slice a string")
     length = _length(value)
-    edges = [_position(place, length, is_end=True) for place in places]
+    edges = [_position(place, length) for place in places]
     start, end = [*edges, *(0, length)[len(edges) :]][:2]
     if start > end:
         raise FunctionError(f"invalid slice index: {start} > {end}")

@@ -25,7 +25,7 @@ WIDTH_MAX: Final = 10_000  # Go takes up to a million
 _DIRECTIVE: Final = re.compile(
     r"%(?P<flags>[ +\-#0]*)(?:\[(?P<width_arg>\d+)\](?=\*))?(?P<width>\d+|\*)?"
     r"(?P<dot>\.(?:\[(?P<precision_arg>\d+)\](?=\*))?(?P<precision>\d+|\*)?)?"
-    r"(?:\[(?P<arg>\d+)\])?(?P<verb>.)?",
+    r"(?:\[(?P<arg>[^\]]*)\])?(?P<verb>.)?",
     re.DOTALL,
 )
 
@@ -89,6 +89,8 @@ class _Printer:
             return trouble + "%!(NOVERB)"
         if verb == "%":
             return trouble + "%"
+        if verb == "v":
+            flags = flags.replace("+", "")
         is_bad = found["arg"] is not None and not self._jump(found["arg"])
         if is_bad:
             return f"{trouble}%!{verb}(BADINDEX)"
@@ -100,7 +102,7 @@ class _Printer:
 
     def _jump(self, number: str) -> bool:
         self.reordered = True
-        if not 1 <= int(number) <= len(self.values):
+        if not number.isdigit() or not 1 <= int(number[:9]) <= len(self.values):
             return False
         self.at = int(number) - 1
         return True
@@ -172,7 +174,7 @@ def _string(directive: _Directive, value: str) -> str:
     if verb == "q":
         if "#" in directive.flags and "`" not in value and value.isprintable():
             return _padded(directive, f"`{value}`")
-        return _padded(directive, quoted(value))
+        return _padded(directive, quoted(value, is_ascii="+" in directive.flags))
     if verb in "xX":
         data = value.encode("utf-8", "surrogateescape")
         text = data.hex(" ") if " " in directive.flags else data.hex()
@@ -192,9 +194,11 @@ def _integer(directive: _Directive, value: int) -> str:
     if verb == "c":
         return _padded(directive, _character(value))
     if verb == "q":
-        return _padded(directive, f"'{_character(value)}'")
+        shown = quoted(_character(value))[1:-1]
+        return _padded(directive, {"'": "'\\''", '\\"': "'\"'"}.get(shown, f"'{shown}'"))
     if verb == "U":
-        return _padded(directive, f"U+{value:04X}")
+        shown = f" '{_character(value)}'" if "#" in directive.flags else ""
+        return _padded(directive, f"U+{value:04X}{shown}")
     return _bad(verb, value)
 
 
@@ -205,7 +209,7 @@ def _character(code: int) -> str:
 
 def _float(directive: _Directive, value: float) -> str:
     verb = directive.verb
-    if verb not in "veEfFgGxXb" or verb in "xXb":
+    if verb not in "veEfFgGxX":
         return _bad(verb, value)
     if not math.isfinite(value):
         text = "NaN" if math.isnan(value) else "Inf"
@@ -219,6 +223,8 @@ def _float(directive: _Directive, value: float) -> str:
 
 def float_digits(verb: str, precision: int | None, value: float) -> str:
     """Of a number that is finite and not negative; precision None is the verb's own."""
+    if verb in "xX":
+        return _hexadecimal(value) if verb == "x" else _hexadecimal(value).upper()
     if verb in "fF":
         return f"{Decimal(value):.{6 if precision is None else precision}f}"
     if verb in "eE":
@@ -240,6 +246,13 @@ def general(value: float, precision: int) -> str:
     digits = "".join(map(str, digits_of))
     point = len(digits) + int(exponent_of)
     return placed(digits.rstrip("0") or "0", point, precision)
+
+
+def _hexadecimal(value: float) -> str:
+    """0x1.8p+00"""
+    mantissa, _, exponent = value.hex().partition("p")
+    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
+    return f"{mantissa}p{exponent[0]}{exponent[1:].rjust(2, '0')}"
 
 
 def _exponential(value: float, precision: int) -> str:
