@@ -45,13 +45,15 @@ class InstantQuery:
 
     def samples(self, expr: Expr, at_ms: int) -> list[Sample]:
         """In the order of the result; a scalar is one sample without labels."""
+        return samples_of(self.over(expr, Grid(at_ms, 0, 1)))
+
+    def over(self, expr: Expr, grid: Grid) -> Value:
+        """At all moments of a grid."""
         source = WithRecent(self.source(), self.recent)
-        grid = Grid(at_ms, 0, 1)
         try:
-            value = evaluate(expr, grid, source, Annotations(), self.limits)
+            return evaluate(expr, grid, source, Annotations(), self.limits)
         except OutgrownError:
-            value = evaluate(expr, grid, source, Annotations(), self.limits)
-        return samples_of(value)
+            return evaluate(expr, grid, source, Annotations(), self.limits)
 
     def text(self, query: str, at_ms: int) -> list[Sample]:
         return self.samples(parse(query), at_ms)
