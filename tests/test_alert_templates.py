@@ -25,8 +25,8 @@ TEXTS = r"""
 {{ humanizePercentage 0.1234567 }} {{ humanizeTimestamp 1435065584.128 }} {{ humanizeTimestamp 0.0 }}
 {{ title "hello world foo" }} {{ toUpper "abc" }} {{ toLower "ABC" }}
 {{ match "a.c" "xabcx" }} {{ match "^a$" "b" }} {{ reReplaceAll "(.)b" "$1-" "abxbb" }} {{ reReplaceAll "x*" "-" "axxb" }} {{ reReplaceAll "^a" "z" "aaa" }}
-{{ with query "up" }}{{ range . }}{{ .Labels.job }}={{ .Value }};{{ end }}{{ end }}
-{{ range query "up" | sortByLabel "job" }}{{ .Labels.job }},{{ end }}{{ query "up{job=\"b\"}" | first | value | printf "%.2f" }}
+{{ with query "sort(up)" }}{{ range . }}{{ .Labels.job }}={{ .Value }};{{ end }}{{ end }}
+{{ range query "sort(up)" | sortByLabel "job" }}{{ .Labels.job }},{{ end }}{{ query "up{job=\"b\"}" | first | value | printf "%.2f" }}
 {{ query "sum(up)" | first | value }} {{ query "nothing" | len }} {{ query "nothing" | first }}
 {{ query "sum(" }}
 {{ $labels }}|{{ . }}
@@ -44,8 +44,8 @@ TEXTS = r"""
 {{ 1 }} {{ $externalLabels.region }} {{ $externalURL }} {{ .ExternalURL }}
 {{ graphLink "up == 0" }} {{ tableLink "up{a=\"b\"}" }} {{ safeHtml "<b>" }}
 {{- "trim" -}}   x   {{- /* comment */ -}}  y
-{{ $x := 5 }}{{ $x = 6 }}{{ $x }}{{ range $i, $e := query "up" }}{{ $i }}{{ $e.Labels.job }}{{ end }}
-{{ range query "up" }}{{ if eq .Labels.job "a" }}{{ continue }}{{ end }}{{ .Labels.job }}{{ break }}{{ end }}
+{{ $x := 5 }}{{ $x = 6 }}{{ $x }}{{ range $i, $e := query "sort(up)" }}{{ $i }}{{ $e.Labels.job }}{{ end }}
+{{ range query "sort(up)" }}{{ if eq .Labels.job "a" }}{{ continue }}{{ end }}{{ .Labels.job }}{{ break }}{{ end }}
 {{ with $labels.nope }}yes{{ else }}no{{ end }} {{ not true }} {{ or "" "d" }} {{ and 1 0 }} {{ eq 1 2 1 }} {{ lt "a" "b" }} {{ ge 2 2 }}
 {{ $value | toUpper }}
 {{ .Nope }}
@@ -64,8 +64,8 @@ TEXTS = r"""
 {{ 1.5 }} {{ 1e6 }} {{ 1e5 }} {{ 0x1F }} {{ 'a' }} {{ -3 }} {{ 1_000 }} {{ 0b11 }} {{ 0o17 }} {{ 017 }} {{ .5 }} {{ 1e-7 }} {{ 123456789.0 }} {{ true }} {{ 2i }}
 {{ humanize 999999.0 }} {{ humanize 1e30 }} {{ humanize 1e-30 }} {{ humanize 12345.0 }} {{ humanize -1234.0 }} {{ humanizePercentage 12345.0 }}
 {{ "\u00e4\n\x41" }}{{ `raw\n` }} {{ printf "%q" "ä\n\x00" }}
-{{ ($labels).job }} {{ (query "up" | first).Labels.job }} {{ (index (query "up") 1).Value }}
-{{ strvalue (query "up" | first) }}|{{ args 1 2 }}|{{ (args "x").arg0 }}|{{ (args "x").arg9 }}
+{{ ($labels).job }} {{ (query "sort(up)" | first).Labels.job }} {{ (index (query "sort(up)") 1).Value }}
+{{ strvalue (query "sort(up)" | first) }}|{{ args 1 2 }}|{{ (args "x").arg0 }}|{{ (args "x").arg9 }}
 {{ range $k, $v := $labels }}{{ $k }}:{{ $v }} {{ end }}{{ range "abc" }}{{ end }}
 {{ block "bl" $labels }}B{{ .job }}{{ end }}
 {{ printf "%v %v %v" $labels nil 1e21 }} {{ printf "%6v|%-6v|%06d" 1.5 "a" -42 }} {{ printf "%.2s|%.0f|%x" "abc" 2.5 "é" }}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -15,6 +16,7 @@ from trilens.query.promql.number_text import read_number
 _LARGE: Final = ("k", "M", "G", "T", "P", "E", "Z", "Y")
 _LARGE_1024: Final = ("ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi")
 _SMALL: Final = ("m", "u", "n", "p", "f", "a", "z", "y")
+_UNDERSCORE: Final = re.compile(r"(?<=[0-9])_(?=[0-9])")
 _NS_MAX: Final = 2**63
 
 
@@ -28,7 +30,7 @@ def as_float(value: Value) -> float:
         case int():
             return float(value)
         case str():
-            number = read_number(value)
+            number = read_number(_UNDERSCORE.sub("", value))
             if number is None:
                 raise FunctionError(f"strconv.ParseFloat: parsing {quoted(value)}: invalid syntax")
             return number

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Final
 
 from trilens.go_template.errors import FunctionError
+from trilens.go_template.literals import quoted
 from trilens.query.promql.parser_regex import parse_regex
 from trilens.query.promql.regex import Groups, Regex
 from trilens.query.promql.regex_tree import (
@@ -34,6 +35,12 @@ def finds(pattern: str, text: str) -> bool:
 
 def replace_all(pattern: str, template: str, text: str) -> str:
     """$1, ${name} in the template are groups. Raises FunctionError."""
+    try:
+        parse_regex(pattern)
+    except ValueError as error:
+        is_plain = "`" not in pattern and pattern.isprintable()
+        shown = f"`{pattern}`" if is_plain else quoted(pattern)
+        raise FunctionError(f"regexp: Compile({shown}): {error}") from None
     parts: list[str] = []
     at, copied = 0, 0
     while at <= len(text):
@@ -65,7 +72,7 @@ def _find(pattern: str, text: str, start: int) -> tuple[Groups, Regex] | None:
         groups = Regex(whole).match(text)
         return None if groups is None else (groups, Regex(tree))
     except ValueError as error:
-        raise FunctionError(f"error parsing regexp: {error}") from None
+        raise FunctionError(str(error)) from None
 
 
 @lru_cache(maxsize=64)

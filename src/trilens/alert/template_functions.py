@@ -33,7 +33,8 @@ from trilens.query.promql_histograms.histogram_text import histogram_string
 VECTOR: Final = "template.queryResult"
 SAMPLE: Final = "*template.sample"
 QUERIES_MAX: Final = 100  # of one template
-_WORD: Final = re.compile(r"\w+(?:['\u2019.]\w+)*")
+_WORD: Final = re.compile(r"\w+(?:['\u2019.:]\w+)*")
+_LETTER: Final = re.compile(r"[^\W\d_]")
 
 
 @dataclass(slots=True)
@@ -107,7 +108,19 @@ def _sort_by_label(name: str, vector: GoList) -> GoList:
 
 
 def _title(text: str) -> str:
-    return _WORD.sub(lambda word: word[0][:1].title() + word[0][1:], text)
+    """The first letter of each word; Unicode's words are not parted by ' . or :."""
+    return _WORD.sub(
+        lambda word: _LETTER.sub(lambda letter: letter[0].title(), word[0], count=1), text
+    )
+
+
+def _upper(text: str) -> str:
+    """Letter by letter, as Go does it: there is no one letter that is a large \u00df."""
+    return "".join(one.upper() if len(one.upper()) == 1 else one for one in text)
+
+
+def _lower(text: str) -> str:
+    return "".join(one.lower() if len(one.lower()) == 1 else one for one in text)
 
 
 def _host_and_port(text: str) -> tuple[str, str] | None:
@@ -145,6 +158,12 @@ def _parse_duration(text: str) -> float:
         raise FunctionError(str(error)) from None
 
 
+def _nanoseconds(seconds: float) -> int:
+    """What is beyond them is the least there is, as on Go's usual machines."""
+    scaled = seconds * 1e9
+    return int(scaled) if abs(scaled) < 2**63 else -(2**63)
+
+
 def _args(*values: Value) -> GoMap:
     named = {f"arg{number}": value for number, value in enumerate(values)}
     return GoMap(named, "map[string]interface {}", None)
@@ -174,8 +193,8 @@ _PURE: Final[dict[str, Function]] = {
     "match": Function(("string", "string"), finds),
     "safeHtml": Function(("string",), lambda text: text),
     "title": Function(("string",), _title),
-    "toUpper": Function(("string",), str.upper),
-    "toLower": Function(("string",), str.lower),
+    "toUpper": Function(("string",), _upper),
+    "toLower": Function(("string",), _lower),
     "graphLink": Function(("string",), _link(0)),
     "tableLink": Function(("string",), _link(1)),
     "stripPort": Function(("string",), _strip_port),
@@ -186,7 +205,7 @@ _PURE: Final[dict[str, Function]] = {
     "humanizePercentage": Function(("any",), humanize_percentage),
     "humanizeTimestamp": Function(("any",), humanize_timestamp),
     "toTime": Function(("any",), lambda value: go_time(unix_ns(as_float(value)))),
-    "toDuration": Function(("any",), lambda value: go_duration(int(as_float(value) * 1e9))),
+    "toDuration": Function(("any",), lambda value: go_duration(_nanoseconds(as_float(value)))),
     "parseDuration": Function(("string",), _parse_duration),
     "urlQueryEscape": Function(("string",), _escaped),
 }

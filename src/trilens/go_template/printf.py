@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
@@ -133,7 +133,7 @@ def formatted(directive: _Directive, value: Value) -> str:  # noqa: C901, PLR091
         return _padded(directive, "<nil>") if verb == "v" else f"%!{verb}(<nil>)"
     match value:
         case bool():
-            return _padded(directive, verb_v(value)) if verb in "tv" else _bad(verb, value)
+            return _padded(directive, verb_v(value)) if verb in "tv" else _bad(directive, value)
         case str():
             return _string(directive, value)
         case int():
@@ -149,7 +149,7 @@ def formatted(directive: _Directive, value: Value) -> str:  # noqa: C901, PLR091
         case GoStruct():
             fields = (formatted(directive, one) for one in value.fields.values())
             return f"{{{' '.join(fields)}}}"
-    return _padded(directive, verb_v(value)) if verb == "v" else _bad(verb, value)
+    return _padded(directive, verb_v(value)) if verb == "v" else _bad(directive, value)
 
 
 def _map(directive: _Directive, value: GoMap) -> str:
@@ -160,8 +160,12 @@ def _map(directive: _Directive, value: GoMap) -> str:
     return f"map[{' '.join(pairs)}]"
 
 
-def _bad(verb: str, value: Value) -> str:
-    return f"%!{verb}({_typed(value)})"
+def _bad(directive: _Directive, value: Value) -> str:
+    """The value as %v with the same flags: whoever wrote the pattern sees what came."""
+    if value is None:
+        return f"%!{directive.verb}(<nil>)"
+    plain = replace(directive, verb="v", flags=directive.flags.replace("#", ""))
+    return f"%!{directive.verb}({type_of(value)}={formatted(plain, value)})"
 
 
 def _string(directive: _Directive, value: str) -> str:
@@ -176,16 +180,16 @@ def _string(directive: _Directive, value: str) -> str:
             return _padded(directive, f"`{value}`")
         return _padded(directive, quoted(value, is_ascii="+" in directive.flags))
     if verb in "xX":
-        data = value.encode("utf-8", "surrogateescape")
+        data = value.encode("utf-8", "surrogateescape")[:precision]
         text = data.hex(" ") if " " in directive.flags else data.hex()
         return _padded(directive, text.upper() if verb == "X" else text)
-    return _bad(verb, value)
+    return _bad(directive, value)
 
 
 def _integer(directive: _Directive, value: int) -> str:
     verb = directive.verb
     if verb in "dv":
-        return _signed(directive, str(abs(value)), value < 0)
+        return _signed(replace(directive, verb="d"), str(abs(value)), value < 0)
     if verb in "boxXO":
         digits = format(abs(value), {"O": "o"}.get(verb, verb))
         prefix = {"b": "0b", "o": "0", "x": "0x", "X": "0X"}.get(verb, "")
@@ -194,12 +198,12 @@ def _integer(directive: _Directive, value: int) -> str:
     if verb == "c":
         return _padded(directive, _character(value))
     if verb == "q":
-        shown = quoted(_character(value))[1:-1]
+        shown = quoted(_character(value), is_ascii="+" in directive.flags)[1:-1]
         return _padded(directive, {"'": "'\\''", '\\"': "'\"'"}.get(shown, f"'{shown}'"))
     if verb == "U":
         shown = f" '{_character(value)}'" if "#" in directive.flags else ""
         return _padded(directive, f"U+{value:04X}{shown}")
-    return _bad(verb, value)
+    return _bad(directive, value)
 
 
 def _character(code: int) -> str:
@@ -210,7 +214,7 @@ def _character(code: int) -> str:
 def _float(directive: _Directive, value: float) -> str:
     verb = directive.verb
     if verb not in "veEfFgGxX":
-        return _bad(verb, value)
+        return _bad(directive, value)
     if not math.isfinite(value):
         text = "NaN" if math.isnan(value) else "Inf"
         plus = "+" in directive.flags or (verb == "v" and text == "Inf" and value > 0)
