@@ -1,6 +1,8 @@
 """Templates of labels and annotations: the texts that promtool expands, and what is newer."""
 
+import json
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -144,6 +146,23 @@ def expand(text, sample=SAMPLE, at_ms=1_500):
 )  # fmt: skip
 def test_newer_than_the_promtool_at_hand(text, expanded):
     assert expand(text) == expanded
+
+
+# What the template package of Prometheus 3.14, built with Go 1.26, gives for a sample of 0.25 with
+# job="a" at 1.5 s, where every query has the two answers below.
+EXPANDED = json.loads((Path(__file__).parent / "cases/alert_templates/expanded.json").read_text())
+ANSWERS = [
+    Sample((("__name__", "up"), ("job", "b")), 7.0),
+    Sample((("__name__", "up"), ("job", "a"), ("z", "1")), 0.25),
+]
+
+
+def test_prometheus_3_expands_the_same():
+    outside = Outside((("region", "eu"),), "http://x/base")
+    for row in EXPANDED:
+        sample = Sample((("job", "a"),), 0.25)
+        expander = Expander("X", sample, 1_500, outside, lambda _text: list(ANSWERS))
+        assert expander.expand(row["text"]) == row["gives"], row["text"]
 
 
 def test_a_histogram_is_a_value_too():

@@ -149,8 +149,12 @@ def _empty(labels: Labels) -> RawSeries:
 
 def _merged(series: RawSeries, points: Points) -> RawSeries:
     """One sample a time: what is stored counts."""
-    known = set(series.times_ms.tolist())
-    added = sorted(at for at in points if at not in known)
+    times = np.array(sorted(points), np.int64)
+    place = np.searchsorted(series.times_ms, times)
+    is_known = np.zeros(len(times), np.bool_)
+    within = place < len(series.times_ms)
+    is_known[within] = series.times_ms[place[within]] == times[within]
+    added = times[~is_known].tolist()
     if not added:
         return series
     times_ms = np.concatenate([series.times_ms, np.array(added, np.int64)])
