@@ -192,7 +192,7 @@ def _metavar(name: str) -> str:
     if name in ("http", "otlp_grpc", "otlp_http", "fluent_forward", "xray"):
         return "HOST:PORT"
     for end, shown in (("_bytes_max", "SIZE"), ("_s", "DURATION"), ("_seconds_max", "DURATION"),
-                       ("_dir", "DIR"), ("_logs", "DIRS")):  # fmt: skip
+                       ("_dir", "DIR"), ("_logs", "DIRS"), ("_files", "FILES")):  # fmt: skip
         if name.endswith(end):
             return shown
     return name.rpartition("_")[2].upper()

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
+from trilens.alert.alert_states import Notice
 from trilens.alert.group import Group, Options
 from trilens.alert.instant_query import InstantQuery
 from trilens.alert.recent_samples import RecentSamples
@@ -33,6 +34,13 @@ FORMAT: Final = "prometheus_write"
 WRITE_SECONDS_MAX: Final = 30.0
 
 log = logging.getLogger("trilens.rules")
+
+
+def log_notices(notices: Sequence[Notice]) -> None:
+    """Where no Alertmanager is told, the log is."""
+    for notice in notices:
+        state = "resolved" if notice.is_resolved else "firing"
+        log.warning("alert", extra={"state": state, "labels": dict(notice.labels)})
 
 
 class ServerRules:
