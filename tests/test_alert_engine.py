@@ -2,7 +2,7 @@
 
 import pytest
 
-from querying import T0_MS, asker, clear, insert, sample, series
+from querying import T0_MS, asker, clear, engine, insert, sample, series
 from ruling import HandClock, shown
 from trilens.alert.group import Group
 from trilens.alert.instant_query import InstantQuery
@@ -26,6 +26,7 @@ groups:
 @pytest.fixture(scope="module", autouse=True)
 def rows():
     clear()
+    engine().command("TRUNCATE TABLE trilens.histogram_rows")
     insert(
         "series_rows",
         [series(1, "up", {"job": "a"}), series(2, "up", {"job": "b"}), series(3, "total", {}),
