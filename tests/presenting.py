@@ -74,8 +74,9 @@ class Api:
     """The application over `engine`, served on a port of this machine, and what is around it."""
 
     def __init__(
-        self, engine, *, limits: QueryLimits | None = None, ui: Path | None = None, beside=()
-    ):
+        self, engine, *, limits: QueryLimits | None = None, ui: Path | None = None, beside=(),
+        rules=None,
+    ):  # fmt: skip
         """Routes `beside` it come first, as those of the receivers do in the program."""
         self.program = MadeUp()
         self.measures = Measures()
@@ -88,6 +89,7 @@ class Api:
             limits=limits or QueryLimits(),
             threads=self.threads,
             ui_directory=ui or Path("/nonexistent"),
+            rules=rules,
         )
         self.app = Starlette(routes=[*beside, *self.routes])
         self._loop = asyncio.new_event_loop()

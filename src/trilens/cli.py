@@ -35,12 +35,13 @@ examples:
   trilens sql 'SELECT service, count() FROM logs GROUP BY service'
   trilens spool dump data/spool                   what is kept and not loaded yet
   trilens check --config trilens.yaml             would it start like this?
+  trilens check rules.yml rules_test.yml          are these rules right, do their tests hold?
 """
 _OTHER_FLAGS: Final = ("config", "format", "payload")
 _VERBS: Final = {
     "serve": "Start the server: receivers, store, APIs and console.",
     "up": "Start the server and watch this machine: its numbers, its log files, Trilens itself.",
-    "check": "Say which settings would be used and where each comes from, without starting.",
+    "check": "Say which settings would be used and where each comes from, or check rule files.",
     "sql": "Ask a running server in SQL: the views logs, spans, samples, series, exemplars.",
     "spool": "Look into the spool's files.",
 }
@@ -81,12 +82,24 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> int:
+    if arguments.files:
+        return _check_files(arguments.files)
     loaded = _loaded(arguments)
     width = max(len(name) for name in Settings.model_fields)
     for name, origin in loaded.origins.items():
         value = text(name, getattr(loaded.settings, name))
         print(f"{name:<{width}}  {value:<24}  {origin}")
     return 0
+
+
+def _check_files(paths: Sequence[Path]) -> int:
+    """Rule files and unit tests of rules: 0 if all are well."""
+    from trilens.alert.check import check  # noqa: PLC0415
+
+    verdicts = [check(path) for path in paths]
+    for verdict in verdicts:
+        print("\n".join(verdict.lines), file=sys.stdout if verdict.is_well else sys.stderr)
+    return 0 if all(verdict.is_well for verdict in verdicts) else 1
 
 
 def _sql(arguments: argparse.Namespace) -> int:
@@ -127,7 +140,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"trilens {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
     for verb, command in (("serve", _serve), ("up", _serve), ("check", _check)):
-        _with_settings(_verb(verbs, verb, command), tuple(Settings.model_fields))
+        made = _verb(verbs, verb, command)
+        if verb == "check":
+            made.add_argument(
+                "files", nargs="*", type=Path, metavar="FILE",
+                help="rule files, or unit tests of rules: check these instead of settings",
+            )  # fmt: skip
+        _with_settings(made, tuple(Settings.model_fields))
     sql = _verb(verbs, "sql", _sql)
     sql.add_argument("query", metavar="SQL", help="the query, or - for standard input")
     sql.add_argument("--format", metavar="FORMAT", help="any output format of ClickHouse")
@@ -173,7 +192,7 @@ def _metavar(name: str) -> str:
     if name in ("http", "otlp_grpc", "otlp_http", "fluent_forward", "xray"):
         return "HOST:PORT"
     for end, shown in (("_bytes_max", "SIZE"), ("_s", "DURATION"), ("_seconds_max", "DURATION"),
-                       ("_dir", "DIR"), ("_logs", "DIRS")):  # fmt: skip
+                       ("_dir", "DIR"), ("_logs", "DIRS"), ("_files", "FILES")):  # fmt: skip
         if name.endswith(end):
             return shown
     return name.rpartition("_")[2].upper()

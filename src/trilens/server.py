@@ -17,12 +17,14 @@ import signal
 import sys
 import threading
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Final
 
 import uvloop
 from starlette.applications import Starlette
 
 from trilens.agent.watch import Watch
+from trilens.alert.rule_files import read_rule_files
 from trilens.clock import SystemClock
 from trilens.data_lock import DataLock
 from trilens.errors import Broken
@@ -44,6 +46,7 @@ from trilens.receive.listener import endpoints as receive_endpoints
 from trilens.receive.listener import routes as receive_routes
 from trilens.receive.listener_grpc import GrpcListener
 from trilens.receive.listener_http import HttpListener
+from trilens.server_rules import ServerRules, log_notices
 from trilens.server_status import ServerStatus
 from trilens.settings import Settings
 from trilens.spool import Spool
@@ -76,7 +79,7 @@ class Server:
     """One program over one data directory. start() and stop() are called once each."""
 
     def __init__(self, settings: Settings) -> None:
-        """Raises Broken when the data directory is in use or an address is taken."""
+        """Raises Broken when directory or address are in use, FileRefused for bad rule files."""
         self.settings = settings
         self.measures = Measures()
         self._clock = SystemClock()
@@ -126,6 +129,7 @@ class Server:
                 token=settings.token, in_flight_bytes_max=_in_flight_bytes_max(settings)
             ),
         )
+        self._rules = self._loaded_rules()
         self._http = self._listener()
         self._others = self._other_listeners()
         self._store_opening = threading.Thread(target=self._open_store, name="open-store")
@@ -151,6 +155,7 @@ class Server:
     async def stop(self) -> None:
         """Within some seconds: what is acknowledged is on disk, what is loaded is committed."""
         self._is_stopping.set()
+        await asyncio.to_thread(self._rules.stop)
         for listener in (*self._others.values(), self._http):
             await listener.stop(grace_s=STOP_GRACE_S)
         self._intake.close()
@@ -174,6 +179,19 @@ class Server:
             "trilens_spool_damaged_files_total", "prometheus_write"
         ) + self.measures.value("trilens_load_batches_total", "prometheus_write", "isolated")
 
+    def _loaded_rules(self) -> ServerRules:
+        """Raises FileRefused."""
+        rules = ServerRules(
+            self._engine.engine,
+            self._intake,
+            limits=_query_limits(self.settings).promql,
+            clock=self._clock,
+            measures=self.measures,
+            notify=log_notices,
+        )
+        rules.load(read_rule_files(map(str, self.settings.rule_files or ()), Path.cwd()))
+        return rules
+
     def _listener(self) -> HttpListener:
         http, writes = self.settings.http, receive_endpoints(self._intake)
         return HttpListener(self._app(), host=http.host, port=http.port, endpoints=writes)
@@ -189,6 +207,7 @@ class Server:
                 limits=_query_limits(self.settings),
                 threads=self._threads,
                 admin=_admin(self.settings),
+                rules=self._rules,
             ),
         ]
         app: App = TracedRequests(Starlette(routes=routes))
@@ -221,6 +240,7 @@ class Server:
             if not self._is_stopping.is_set():
                 self._loader.start()
                 self._retention.start()
+                self._rules.start(self._loop)
                 self.status.has_schema = True
         except Exception as error:
             log.exception("the store cannot be opened")

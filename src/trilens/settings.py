@@ -80,6 +80,7 @@ Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 SecondsOrOff = Annotated[float | None, BeforeValidator(_seconds), Off]
 Size = Annotated[ByteSize, Field(gt=0)]
 SizeOrOff = Annotated[ByteSize | None, Off]
+PathsOrOff = Annotated[list[Path] | None, BeforeValidator(_paths), Off]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -174,6 +175,11 @@ class Settings(BaseModel):
     )
     watch_interval_s: Seconds = Field(
         15.0, description="`trilens up`: how often this machine's numbers are taken, in seconds."
+    )
+    rule_files: PathsOrOff = Field(
+        None,
+        description="Rule files of Prometheus, paths and globs with colons between them: recording "
+        "rules, and alerts. One that is not right keeps the server from starting.",
     )
     watch_logs: Annotated[list[Path], BeforeValidator(_paths)] = Field(
         [Path("/var/log")],

@@ -31,6 +31,7 @@ from trilens.present.answers import JSON, broken
 from trilens.present.program import Program
 from trilens.present.prometheus_params import Form
 from trilens.present.prometheus_query import Answer, PromqlLimits, Question
+from trilens.present.prometheus_rules import NoRules, Rules
 from trilens.present.prometheus_turns import Turns, Work
 from trilens.present.threads import Threads
 from trilens.query.ask import Asker
@@ -86,6 +87,13 @@ PARAMETERS: Final = {
     "match[]": "A selector of series; may come more than once.",
     "metric": "Of this metric only.",
     "limit_per_metric": "At most so many for each metric.",
+    "type": "`alert` or `record`: only such rules.",
+    "rule_name[]": "Only rules of this name; may come more than once.",
+    "rule_group[]": "Only groups of this name; may come more than once.",
+    "file[]": "Only groups of this file; may come more than once.",
+    "exclude_alerts": "`true`: rules without their alerts.",
+    "group_limit": "At most so many groups in one answer.",
+    "group_next_token": "The groupNextToken of the answer before.",
 }
 _EVALUATION: Final = ("query", "timeout", "limit", "lookback_delta", "stats")
 _SERIES: Final = ("match[]", "start", "end", "limit")
@@ -107,6 +115,12 @@ ENDPOINTS: Final = (
                        prometheus_series.label_values),
     PrometheusEndpoint("/metadata", _GET, "Type, unit and help of metrics.",
                        ("metric", "limit", "limit_per_metric"), prometheus_series.metadata),
+    PrometheusEndpoint("/rules", _GET, "Rule groups, their rules and the alerts of these.",
+                       ("type", "rule_name[]", "rule_group[]", "file[]", "match[]",
+                        "exclude_alerts", "group_limit", "group_next_token"),
+                       prometheus_query.rules),
+    PrometheusEndpoint("/alerts", _GET, "Alerts that are pending or firing.", (),
+                       prometheus_query.alerts),
     PrometheusEndpoint("/status/buildinfo", _GET, "Whose API this is.", (),
                        prometheus_status.buildinfo),
     PrometheusEndpoint("/status/runtimeinfo", _GET, "Since when it runs.", (),
@@ -130,6 +144,7 @@ class Prometheus:
     limits: PromqlLimits
     threads: Threads
     known: KnownSeries = field(default_factory=KnownSeries)
+    rules: Rules = field(default_factory=NoRules)
     turns: Turns = field(init=False)
 
     def __post_init__(self) -> None:
@@ -163,7 +178,7 @@ class Prometheus:
     async def _answer(self, call: Call, request: Request) -> Response:
         form = await self._form(request)
         ask = Asker(self.engine, self.limits.ask())
-        question = Question(form, ask, self.limits, self.program, self.known)
+        question = Question(form, ask, self.limits, self.program, self.known, self.rules)
         is_packed = "gzip" in request.headers.get("accept-encoding", "")
         if call in _IN_TURN:
             work = _work(call, question, is_packed=is_packed)

@@ -1,7 +1,7 @@
 """The endpoints of Prometheus's API that read an expression.
 
 query, query_range: what it is worth; query_exemplars: exemplars of its selectors; format_query and
-parse_query: the expression itself.
+parse_query: the expression itself. rules and alerts: what expressions that are always asked say.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from typing import Any, Final
 from trilens.present import prometheus_json as encoded
 from trilens.present.program import Program
 from trilens.present.prometheus_params import POINTS_MAX, Form, bad
+from trilens.present.prometheus_rules import NoRules, Rules
+from trilens.present.prometheus_rules import alerts as alerts_of
+from trilens.present.prometheus_rules import rules as rules_of
 from trilens.query.ask import Asker, AskLimits
 from trilens.query.promql.ast import Expr, Selector
 from trilens.query.promql.errors import ParseError, PromqlError
@@ -58,6 +61,7 @@ class Question:
     limits: PromqlLimits
     program: Program
     known: KnownSeries
+    rules: Rules = field(default_factory=NoRules)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,14 @@ def format_query(question: Question) -> Answer:
 
 def parse_query(question: Question) -> Answer:
     return Answer(encoded.json_of(tree_json(_parsed(question.form))))
+
+
+def rules(question: Question) -> Answer:
+    return Answer(encoded.json_of(rules_of(question.form, question.rules.groups())))
+
+
+def alerts(question: Question) -> Answer:
+    return Answer(encoded.json_of(alerts_of(question.rules.groups())))
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from trilens.present.prometheus_api import Prometheus
 from trilens.present.prometheus_federate import Federation
 from trilens.present.prometheus_query import PromqlLimits
 from trilens.present.prometheus_read import RemoteRead
+from trilens.present.prometheus_rules import NoRules, Rules
 from trilens.present.sql_api import SqlApi
 from trilens.present.threads import Threads
 from trilens.query.ask import AskLimits
@@ -44,6 +45,7 @@ def routes(
     limits: QueryLimits,
     threads: Threads,
     admin: AdminSettings | None = None,
+    rules: Rules | None = None,
     ui_directory: Path = static_files.UI_DIRECTORY,
 ) -> list[BaseRoute]:
     """Health, SQL API, PromQL API, console API, its document; last the console.
@@ -54,6 +56,7 @@ def routes(
     sql = SqlApi(engine, measures, clock, limits.sql, threads)
     console = Console(engine, program, measures, clock, limits.console, threads, rates)
     prometheus = Prometheus(engine, program, measures, clock, limits.promql, threads)
+    prometheus.rules = rules or NoRules()
     files = static_files.StaticFiles(ui_directory)
     return [
         *Health(program, measures, threads, files.page).routes(),

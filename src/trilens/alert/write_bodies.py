@@ -1,0 +1,101 @@
+"""What rules record, as bodies of Prometheus remote write 1.0, native histograms included.
+
+    message TimeSeries { repeated Label labels = 1; repeated Sample samples = 2;
+                         repeated Histogram histograms = 4; }
+
+(prometheus.io/docs/specs/prw/remote_write_spec, and prompb/types.proto of Prometheus 3.14 for
+Histogram, whose counts are floats here.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from itertools import islice
+from typing import Final
+
+import cramjam
+import numpy as np
+
+from trilens.alert.recent_samples import Recorded
+from trilens.protobuf_wire import FIXED64, block, double, number, tag, text, varint
+from trilens.query.promql_histograms.histograms import Buckets, Histogram, ResetHint
+from trilens.query.promql_values.values import Labels
+
+SAMPLES_MAX: Final = 20_000  # of one body
+STALE: Final = float(np.array(0x7FF0000000000002, np.uint64).view(np.float64))
+_STALE_BYTES: Final = (0x7FF0000000000002).to_bytes(8, "little")
+
+
+def bodies(recorded: Iterable[Recorded]) -> Iterator[bytes]:
+    """Compressed (snappy block), each of at most SAMPLES_MAX samples."""
+    rest = iter(recorded)
+    while part := list(islice(rest, SAMPLES_MAX)):
+        yield bytes(cramjam.snappy.compress_raw(b"".join(map(_series, part))))
+
+
+def refusal_of(histogram: Histogram) -> str | None:
+    """Why a histogram cannot be stored; None if it can (of Prometheus's Histogram.Validate)."""
+    counts = np.concatenate([histogram.positive.counts, histogram.negative.counts])
+    if histogram.hint is ResetHint.GAUGE:
+        return None
+    if (counts < 0).any() or histogram.count < 0 or histogram.zero_count < 0:
+        return "histogram has a bucket whose observation count is negative"
+    return None
+
+
+def _series(one: Recorded) -> bytes:
+    if one.histogram is not None:
+        return block(1, _labels(one.labels) + block(4, _histogram(one.histogram, one.at_ms)))
+    is_stale = _is_stale(one.value)
+    value = _STALE_BYTES if is_stale else double(one.value)
+    sample = b"\x09" + value + b"\x10" + varint(one.at_ms)
+    return block(1, _labels(one.labels) + block(2, sample))
+
+
+def _is_stale(value: float) -> bool:
+    """Python keeps the bits of a NaN on its way from numpy and back."""
+    return value != value and double(value) == _STALE_BYTES  # noqa: PLR0124 (NaN)
+
+
+@lru_cache(maxsize=50_000)
+def _labels(labels: Labels) -> bytes:
+    return b"".join(block(1, text(1, name) + text(2, value)) for name, value in labels if value)
+
+
+def _histogram(one: Histogram, at_ms: int) -> bytes:
+    parts = [
+        _double(2, one.count),
+        _double(3, one.sum),
+        number(4, _zigzag(one.schema)),
+        _double(5, one.zero_threshold),
+        _double(7, one.zero_count),
+        *_side(8, 10, one.negative),
+        *_side(11, 13, one.positive),
+        number(14, int(one.hint)),
+        number(15, at_ms),
+    ]
+    if one.custom_values:
+        parts.append(block(16, b"".join(map(double, one.custom_values))))
+    return b"".join(parts)
+
+
+def _double(field: int, value: float) -> bytes:
+    return tag(field, FIXED64) + double(value)
+
+
+def _zigzag(value: int) -> int:
+    return value * 2 if value >= 0 else -value * 2 - 1
+
+
+def _side(span_field: int, count_field: int, side: Buckets) -> Iterator[bytes]:
+    """Spans of buckets next to each other, then the counts of all."""
+    if not len(side.indexes):
+        return
+    edges = np.flatnonzero(np.diff(side.indexes) != 1) + 1
+    position = 0
+    for run in np.split(side.indexes, edges):
+        first, length = int(run[0]), len(run)
+        yield block(span_field, number(1, _zigzag(first - position)) + number(2, length))
+        position = first + length
+    yield block(count_field, side.counts.astype("<f8").tobytes())

@@ -1,0 +1,18 @@
+"""What can be wrong with a template, in the words of Go's text/template."""
+
+from __future__ import annotations
+
+
+class TemplateError(Exception):
+    """`str(error)` is Go's text: `template: name:1:5: executing ... at <.x>: ...`."""
+
+
+class FunctionError(Exception):
+    """What a function of a template says when it cannot answer."""
+
+
+def place_of(text: str, position: int) -> tuple[int, int]:
+    """Line from 1 and bytes since its beginning, as Go counts columns."""
+    before = text[:position]
+    start = before.rfind("\n") + 1
+    return before.count("\n") + 1, len(before[start:].encode("utf-8", "replace"))

@@ -1,0 +1,51 @@
+"""The program with rule files: recorded, asked for again, alerts in the API, after a restart too."""
+
+import httpx
+import pytest
+
+from serving import Trilens
+from waiting import wait_until
+
+RULES = """
+groups:
+- name: g
+  interval: 500ms
+  rules:
+  - {record: one, expr: vector(1)}
+  - {record: two, expr: sum(one) + 1}
+  - {alert: Always, expr: two == 2, labels: {severity: page}}
+"""
+
+
+def asked(program, path, **params):
+    return httpx.get(f"{program.url}/api/v1{path}", params=params, trust_env=False).json()["data"]
+
+
+def value(program, query):
+    found = asked(program, "/query", query=query)["result"]
+    return float(found[0]["value"][1]) if found else None
+
+
+def test_rules_are_recorded_and_alerts_shown(tmp_path):
+    (tmp_path / "a.yml").write_text(RULES)
+    program = Trilens(tmp_path / "data", "--rule-files", f"{tmp_path}/*.yml").start()
+    try:
+        wait_until(lambda: value(program, "two") == 2.0)
+        wait_until(lambda: value(program, 'ALERTS{alertstate="firing"}') == 1.0)
+        (group,) = asked(program, "/rules")["groups"]
+        assert [rule["health"] for rule in group["rules"]] == ["ok"] * 3
+        (alert,) = asked(program, "/alerts")["alerts"]
+        assert alert["labels"] == {"alertname": "Always", "severity": "page"}
+    finally:
+        program.stop()
+    program.start()
+    try:
+        wait_until(lambda: value(program, "count_over_time(two[10m])") > 3)
+    finally:
+        program.stop()
+
+
+def test_rules_that_are_not_right_keep_it_from_starting(tmp_path):
+    (tmp_path / "a.yml").write_text("groups: [{name: g, rules: [{record: r, expr: (}]}]")
+    with pytest.raises(AssertionError, match=r"a\.yml:1:47: group \"g\", rule 1"):
+        Trilens(tmp_path / "data", "--rule-files", f"{tmp_path}/a.yml").start()
