@@ -3,6 +3,7 @@ that crash tests kill (this file, run)."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import threading
@@ -10,9 +11,15 @@ from concurrent.futures import Executor, Future
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from starlette.applications import Starlette
+
+from trilens.clock import SystemClock
 from trilens.notify.alerts import reported
-from trilens.notify.config import read_config
+from trilens.notify.config import load_config, read_config
 from trilens.notify.notifier import Notifier
+from trilens.present.alertmanager.api import Alertmanager
+from trilens.present.threads import Threads
+from trilens.receive.listener_http import HttpListener
 
 START_NS = 1_772_366_400_000_000_000  # 2026-03-01T12:00:00Z, a Sunday
 SECOND_NS = 1_000_000_000
@@ -60,7 +67,7 @@ class Receiver:
                 self.end_headers()
                 self.wfile.write(answer)
 
-            do_PUT = do_POST
+            do_PUT = do_POST  # noqa: N815
 
             def log_message(self, *_):
                 pass
@@ -125,15 +132,6 @@ class Driven:
 
 def serve(config: Path, data: Path) -> None:
     """The notifier and its API in a process of its own; prints its port. Until stdin ends."""
-    import asyncio
-
-    from starlette.applications import Starlette
-
-    from trilens.clock import SystemClock
-    from trilens.notify.config import load_config
-    from trilens.present.alertmanager_api import Alertmanager
-    from trilens.present.threads import Threads
-    from trilens.receive.listener_http import HttpListener
 
     clock = SystemClock()
     notifier = Notifier(load_config(config, clock.now_ns), data, clock, external_url="http://am")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from notifying import START_NS, Driven, Receiver
+
+from notifying import Driven, Receiver, config_of
 from trilens.notify.matchers import Matcher
 from trilens.notify.silences import Silence
 
@@ -249,12 +250,9 @@ def test_alerts_that_burnt_when_we_went_away_burn_until_somebody_had_time_to_spe
 
 
 def test_a_reload_keeps_what_was_said(driven, hook, tmp_path):
-    from notifying import config_of
-
     one = driven()
     one.put(alertname="A", instance="1", ends_in_s=9999)
     one.run(11)
     one.notifier.reload(config_of(one.text.replace("10m", "20m")))
     one.run(100)
     assert len(told(hook)) == 1
-    assert one.clock.ns > START_NS

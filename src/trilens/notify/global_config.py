@@ -53,8 +53,13 @@ class GlobalConfig:
 def read_global(section: Section, directory: Path) -> GlobalConfig:
     for name in _NOT_DONE:
         section.not_done(**{name: "no notification is sent that way"})
-    if section.has("slack_app_token") and section.has("slack_api_url"):
-        section.fault("at most one of slack_app_token and slack_api_url may be set")
+    app_url = url(section, "slack_app_url", "https://slack.com/api/chat.postMessage")
+    has_token = section.has("slack_app_token") or section.has("slack_app_token_file")
+    has_url = section.has("slack_api_url") or section.has("slack_api_url_file")
+    # The same URL in both is how tokens were used before there was a key for them.
+    if has_token and has_url and section.text("slack_api_url") != app_url:
+        section.fault("at most one of slack_app_token and slack_api_url may be set",
+                      section.line_of("slack_api_url"))  # fmt: skip
     if section.has("slack_api_url"):
         url(section, "slack_api_url")
     resolve_timeout_ns = section.duration_ns("resolve_timeout", RESOLVE_TIMEOUT_NS)
@@ -73,7 +78,7 @@ def read_global(section: Section, directory: Path) -> GlobalConfig:
         smtp_tls=read_tls(section.section("smtp_tls_config"), directory),
         slack_api_url=secret(section, "slack_api_url", directory),
         slack_app_token=secret(section, "slack_app_token", directory),
-        slack_app_url=url(section, "slack_app_url", "https://slack.com/api/chat.postMessage"),
+        slack_app_url=app_url,
         pagerduty_url=url(section, "pagerduty_url", "https://events.pagerduty.com/v2/enqueue"),
         opsgenie_api_url=url(section, "opsgenie_api_url", "https://api.opsgenie.com/"),
         opsgenie_api_key=secret(section, "opsgenie_api_key", directory),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import lru_cache
 from typing import Any, Final
@@ -53,7 +54,7 @@ def go_json(value: Any) -> bytes:
 
 def go_float(value: float) -> str:
     """As %v: the shortest digits, with an exponent below 1e-4 and from 1e21 on."""
-    if value != value:
+    if math.isnan(value):
         return "NaN"
     if value in {float("inf"), float("-inf")}:
         return "+Inf" if value > 0 else "-Inf"
@@ -61,13 +62,7 @@ def go_float(value: float) -> str:
         return "-0" if str(value)[0] == "-" else "0"
     if 1e-4 <= abs(value) < 1e21:
         digits = repr(value)
-        if "e" in digits or "E" in digits:
-            digits = f"{value:f}"
-        return (
-            digits.removesuffix(".0").rstrip("0")
-            if "." in digits and digits.endswith("0")
-            else digits.removesuffix(".0")
-        )
+        return f"{value:.0f}" if "e" in digits else digits.removesuffix(".0")
     mantissa, _, exponent = f"{value!r}".partition("e")
     if not exponent:
         mantissa, _, exponent = f"{value:.17e}".partition("e")

@@ -167,7 +167,8 @@ def _basic(section: Section, directory: Path) -> tuple[str, Secret, bool]:
     if basic is None:
         return "", Secret(), False
     basic.not_done(
-        username_ref="secret managers are not read", password_ref="secret managers are not read"
+        username_ref="secret managers are not read",
+        password_ref="secret managers are not read",  # noqa: S106
     )
     name = secret(basic, "username", directory)
     password = secret(basic, "password", directory)
@@ -203,7 +204,7 @@ def _oauth2(section: Section, directory: Path) -> OAuth2 | None:
     if found is None:
         return None
     found.not_done(
-        client_secret_ref="secret managers are not read",
+        client_secret_ref="secret managers are not read",  # noqa: S106
         client_certificate_key="JWT grants are not made",
         client_certificate_key_file="JWT grants are not made",
         client_certificate_key_ref="JWT grants are not made",
@@ -272,8 +273,10 @@ def url(
     """An absolute URL, or nothing."""
     text = section.text(name, default)
     if text and not is_url(text, schemes):
-        section.fault(f"{name} must be a URL that begins with {' or '.join(schemes)} and has a host",
-                      section.line_of(name))  # fmt: skip
+        begins = " or ".join(schemes)
+        section.fault(
+            f"{name} must be a URL that begins with {begins} and has a host", section.line_of(name)
+        )
     return text
 
 

@@ -56,7 +56,8 @@ class Inhibitor:
     def forget(self, alert: Alert) -> None:
         for rule, sources in zip(self._rules, self._sources, strict=True):
             key = _key(rule, alert.labels)
-            if key in sources and sources[key].pop(alert.fingerprint, None) and not sources[key]:
+            sources.get(key, {}).pop(alert.fingerprint, None)
+            if not sources.get(key, True):
                 del sources[key]
 
     def inhibitors(self, labels: Mapping[str, str], now_ns: int) -> tuple[str, ...]:

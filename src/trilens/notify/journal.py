@@ -1,6 +1,6 @@
-"""One file of records that survive: a line each, with its checksum, synced before it counts.
+r"""One file of records that survive: a line each, with its checksum, synced before it counts.
 
-    1c291ca3 {"t":"silence",...}\\n
+    1c291ca3 {"t":"silence",...}\n
 
 A record is written by `write` and safe when `sync` has returned; many threads share one sync. The
 file is written anew, with what still counts, when it has grown to GROWTH times that. Recovery

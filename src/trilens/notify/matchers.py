@@ -7,7 +7,7 @@ counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -15,6 +15,7 @@ from trilens.notify.matcher_syntax import MatcherFault, classic_parts, classic_s
 from trilens.query.promql.regex import Regex, compile_regex
 
 Operator = Literal["=", "!=", "=~", "!~"]
+_OPERATORS: dict[str, Operator] = {"=": "=", "!=": "!=", "=~": "=~", "!~": "!~"}
 _ORDER: dict[Operator, int] = {"=": 0, "!=": 1, "=~": 2, "!~": 3}
 _ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
 TEXT_CHARS_MAX = 65_536
@@ -100,8 +101,10 @@ def _classic_list(text: str) -> list[tuple[str, str, str]]:
     return [classic_parts(piece) for piece in classic_split(text)]
 
 
-def _tried(parse: object, text: str) -> tuple[list[Matcher] | None, MatcherFault | None]:
+def _tried(
+    parse: Callable[[str], list[tuple[str, str, str]]], text: str
+) -> tuple[list[Matcher] | None, MatcherFault | None]:
     try:
-        return [Matcher.of(*parts) for parts in parse(text)], None  # type: ignore[operator]
+        return [Matcher.of(name, _OPERATORS[op], value) for name, op, value in parse(text)], None
     except MatcherFault as fault:
         return None, fault

@@ -208,7 +208,7 @@ class Notifier:
         while True:
             try:
                 next_ns = self.step()
-            except Exception:
+            except Exception:  # noqa: BLE001 - the next round may go well
                 _log.exception("a round of notifications failed")
                 next_ns = None
             with self._changed:
@@ -330,7 +330,7 @@ class Notifier:
             outcome = delivery.channel.send(delivery.notification, delivery.timeout_s(now_ns))
         except OSError as error:
             _log.error("an attempt cannot be put on record", extra={"reason": str(error)})
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - it is an attempt that failed
             _log.exception("an attempt to notify failed", extra={"integration": delivery.key[1]})
             outcome = failed(error)
         self._came_out(delivery, outcome, has_begun=has_begun)
@@ -342,13 +342,14 @@ class Notifier:
             if has_begun:
                 number = self._sent.end(delivery.key, outcome.kind, now_ns, status=outcome.status,
                                         error=outcome.error)  # fmt: skip
-            delivery.is_running = False
-            delivery.lane.sending -= 1
         try:
             self._journal.sync(number)
         except OSError as error:
             _log.error("a result cannot be put on record", extra={"reason": str(error)})
         with self._changed:
+            # Not before: what does not run and is due would be sent again.
+            delivery.is_running = False
+            delivery.lane.sending -= 1
             if delivery.is_over(outcome, now_ns):
                 self._end(delivery, outcome)
             self._changed.notify_all()

@@ -106,7 +106,7 @@ def read_receiver(
     for kind, read in _KINDS.items():
         for index, item in enumerate(section.items(f"{kind}_configs")):
             one = Section(item, f"{kind}_configs", problems)
-            found.append(_integration(one, name, kind, index, read, reader))
+            found.append(_integration(one, name, kind, index=index, read=read, reader=reader))
     section.refuse_rest()
     return Receiver(name, labels | {"name": name}, tuple(found))
 
@@ -115,7 +115,7 @@ _Read = Callable[[Section, _Reader, HttpConfig], tuple[dict[str, Any], HttpConfi
 
 
 def _integration(
-    section: Section, receiver: str, kind: str, index: int, read: _Read, reader: _Reader
+    section: Section, receiver: str, kind: str, *, index: int, read: _Read, reader: _Reader
 ) -> Integration:
     send_resolved = section.boolean("send_resolved", default=kind not in {"email", "slack"})
     http = reader.common.http
@@ -222,8 +222,7 @@ def _slack(
     for name in ("channel", "message_text", "image_url", "thumb_url"):
         options[name] = reader.template(section, name)
     if section.boolean("update_message", default=False):
-        section.fault("update_message is known to Alertmanager but not done here: every "
-                      "notification is a message of its own", section.line_of("update_message"))  # fmt: skip
+        section.not_done(update_message="every notification is a message of its own")
     return options | {
         "api_url": target,
         "short_fields": section.boolean("short_fields", default=False),
@@ -278,8 +277,8 @@ def _slack_action(node: Node, section: Section, reader: _Reader) -> dict[str, An
     confirm = one.section("confirm")
     found["confirm"] = None
     if confirm is not None:
-        names = ("text", "title", "ok_text", "dismiss_text")
-        found["confirm"] = {name: reader.template(confirm, name) for name in names}
+        parts = ("text", "title", "ok_text", "dismiss_text")
+        found["confirm"] = {name: reader.template(confirm, name) for name in parts}
         confirm.refuse_rest()
         if not found["confirm"]["text"]:
             confirm.fault("missing text in Slack confirmation")

@@ -163,8 +163,12 @@ def read_matchers(section: Section, equal: str, regex: str, newer: str) -> tuple
     for name, value in section.text_map(equal).items():
         _check_old_name(section, equal, name)
         found.append(Matcher.of(name, "=", value))
+    given = section.node(regex)
     for name, value in section.text_map(regex).items():
         _check_old_name(section, regex, name)
+        if given is not None and given.value[name].value is None:
+            section.fault(f"{regex}.{name} has no regular expression", given.value[name].line)
+            continue
         try:
             found.append(Matcher.of(name, "=~", value))
         except MatcherFault as fault:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from calendar import monthrange
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -122,16 +123,14 @@ def _minutes(start: str, end: str) -> Range:
     return first, last
 
 
-def _ranges(section: Section, name: str, read: object) -> tuple[Range, ...] | None:
+def _ranges(section: Section, name: str, read: Callable[[str], Range]) -> tuple[Range, ...] | None:
     if not section.has(name):
         section.node(name)
         return None
     found = []
     for node in section.items(name):
         try:
-            if not node.is_scalar:
-                raise _Fault(f"{name} must be a list of texts")
-            found.append(read(node.raw.lower()))  # type: ignore[operator]
+            found.append(read(node.raw.lower()))
         except _Fault as fault:
             section.fault(str(fault), node.line)
     return tuple(found)

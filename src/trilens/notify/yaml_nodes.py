@@ -17,6 +17,7 @@ from trilens.notify.problems import ConfigRefused, Problem, nearest
 TEXT_CHARS_MAX: Final = 4_000_000
 NODES_MAX: Final = 200_000
 DEPTH_MAX: Final = 60
+PLAIN_CHARS_MAX: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +50,40 @@ def parse_yaml(text: str, file: str) -> Node:
     except yaml.YAMLError as error:
         raise ConfigRefused(file, [_of_yaml(error)]) from None
     try:
+        _check_depth(text, file)
         root = loader.get_single_node()
         return Node(1, {}) if root is None else _Tree(loader).node(root, 0)
     except yaml.YAMLError as error:
         raise ConfigRefused(file, [_of_yaml(error)]) from None
-    except RecursionError:
-        raise ConfigRefused(file, [Problem(1, "nested too deeply")]) from None
     except _TreeFault as fault:
         raise ConfigRefused(file, [fault.problem]) from None
     finally:
         loader.dispose()
+
+
+def _check_depth(text: str, file: str) -> None:
+    """Before the tree is built, which is done by calls that call themselves."""
+    depth = 0
+    for event in yaml.parse(text, yaml.SafeLoader):
+        if isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
+            depth -= 1
+        if depth > DEPTH_MAX:
+            line = 1 if event.start_mark is None else event.start_mark.line + 1
+            raise ConfigRefused(file, [Problem(line, f"nested deeper than {DEPTH_MAX}")])
+
+
+def plain_yaml(text: str) -> Any:
+    """The value of a text from outside, small and without aliases. Raises ValueError."""
+    if len(text) > PLAIN_CHARS_MAX:
+        raise ValueError("too long")
+    try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise ValueError("has aliases")
+        return parse_yaml(text, "").plain() if text.strip() else None
+    except (yaml.YAMLError, ConfigRefused) as error:
+        raise ValueError(str(error)) from None
 
 
 def _of_yaml(error: yaml.YAMLError) -> Problem:

@@ -22,7 +22,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
 
-from trilens.notify.channels.http import Answer, Failed, HttpDoor
+from trilens.notify.channels.door import Answer, Failed, HttpDoor
 from trilens.notify.channels.outcome import failed
 from trilens.notify.http_config import HttpConfig, Secret
 
@@ -60,18 +60,18 @@ class Aws:
         return found
 
     def call(
-        self, service: str, url: str, form: list[tuple[str, str]], now_ns: int, timeout_s: float
+        self, service: str, url: str, form: list[tuple[str, str]], *, now_ns: int, timeout_s: float
     ) -> Answer:
         """A signed POST of a form. Raises Failed."""
         credentials = self._credentials(now_ns, timeout_s)
-        return self._signed(credentials, service, url, form, now_ns, timeout_s)
+        return self._signed(credentials, service, url, form, now_ns=now_ns, timeout_s=timeout_s)
 
     def _signed(
-        self, credentials: Credentials, service: str, url: str, form: list[tuple[str, str]],
+        self, credentials: Credentials, service: str, url: str, form: list[tuple[str, str]], *,
         now_ns: int, timeout_s: float,
     ) -> Answer:  # fmt: skip
         body = urlencode(form, quote_via=quote).encode()
-        headers = sign(credentials, service, self.region, url, body, now_ns)
+        headers = sign(credentials, service, self.region, url, body, now_ns=now_ns)
         return self._door.post(url, body, timeout_s, headers=headers)
 
     def _credentials(self, now_ns: int, timeout_s: float) -> Credentials:
@@ -129,7 +129,7 @@ class Aws:
             body = urlencode(form, quote_via=quote).encode()
             answer = self._door.post(url, body, timeout_s, headers={"Content-Type": _FORM})
         else:
-            answer = self._signed(credentials, "sts", url, form, now_ns, timeout_s)
+            answer = self._signed(credentials, "sts", url, form, now_ns=now_ns, timeout_s=timeout_s)
         text = answer.body.decode("utf-8", "replace")
         found = [re.search(f"<{tag}>([^<]+)</{tag}>", text)
                  for tag in ("AccessKeyId", "SecretAccessKey", "SessionToken")]  # fmt: skip
@@ -175,7 +175,7 @@ _FORM: Final = "application/x-www-form-urlencoded"
 
 
 def sign(
-    credentials: Credentials, service: str, region: str, url: str, body: bytes, now_ns: int
+    credentials: Credentials, service: str, region: str, url: str, body: bytes, *, now_ns: int
 ) -> dict[str, str]:
     """The headers of a signed POST."""
     at = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC)

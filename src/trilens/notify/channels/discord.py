@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from trilens.notify.channels.http import Failed, HttpDoor, verdict
+from trilens.notify.channels.door import Failed, HttpDoor, verdict
 from trilens.notify.channels.outcome import Outcome, failed
 from trilens.notify.channels.texts import shortened, without_empty
 from trilens.notify.go_text import go_json

@@ -5,15 +5,17 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.charset import QP, Charset
 from email.header import Header
 from email.mime.multipart import MIMEMultipart
 from email.mime.nonmultipart import MIMENonMultipart
 from email.utils import format_datetime, getaddresses, make_msgid
+from functools import partial
 from typing import Final
 
-from trilens.notify.channels.http import tls_context
+from trilens.notify.channels.door import tls_context
 from trilens.notify.channels.outcome import Outcome, failed
 from trilens.notify.gotemplate import TemplateFault
 from trilens.notify.message import Notification
@@ -116,8 +118,7 @@ class Mail:
                 smtp.auth("CRAM-MD5", smtp.auth_cram_md5)
                 return
             if mechanism == "PLAIN":
-                identity = options["identity"]
-                smtp.auth("PLAIN", lambda _=None: f"{identity}\0{smtp.user}\0{smtp.password}")
+                smtp.auth("PLAIN", partial(_plain, options["identity"], smtp))
                 return
             if mechanism == "LOGIN":
                 smtp.auth("LOGIN", smtp.auth_login)
@@ -147,6 +148,10 @@ class Mail:
         return message.as_bytes()
 
 
+def _plain(identity: str, smtp: smtplib.SMTP, _challenge: bytes | None = None) -> str:
+    return f"{identity}\0{smtp.user}\0{smtp.password}"
+
+
 def _part(kind: str, text: str) -> MIMENonMultipart:
     part = MIMENonMultipart("text", kind, charset="utf-8")
     charset = Charset("utf-8")
@@ -170,7 +175,6 @@ def _expect(answer: tuple[int, bytes]) -> None:
 
 
 def _quit(smtp: smtplib.SMTP) -> None:
-    try:
+    # The mail is taken; how the server says goodbye does not matter.
+    with suppress(OSError, smtplib.SMTPException):
         smtp.quit()
-    except (OSError, smtplib.SMTPException):
-        pass  # the mail is taken; how the server says goodbye does not matter

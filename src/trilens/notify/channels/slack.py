@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from trilens.notify.channels.http import Answer, Failed, HttpDoor, verdict
+from trilens.notify.channels.door import Answer, Failed, HttpDoor, verdict
 from trilens.notify.channels.outcome import Outcome, failed
 from trilens.notify.channels.texts import shortened, without_empty
 from trilens.notify.go_text import go_json

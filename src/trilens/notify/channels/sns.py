@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from trilens.notify.channels.aws import Aws
-from trilens.notify.channels.http import Failed, HttpDoor, verdict
+from trilens.notify.channels.door import Failed, HttpDoor, verdict
 from trilens.notify.channels.outcome import Outcome, failed
 from trilens.notify.gotemplate import TemplateFault
 from trilens.notify.message import Notification
@@ -32,7 +32,9 @@ class Sns:
             form = self._form(notification)
             url = notification.text(self._options["api_url"])
             url = url or f"https://sns.{self._aws.region}.amazonaws.com/"
-            answer = self._aws.call("sns", url, form, notification.at_ns, timeout_s)
+            answer = self._aws.call(
+                "sns", url, form, now_ns=notification.at_ns, timeout_s=timeout_s
+            )
         except (TemplateFault, ValueError, OSError, KeyError) as error:
             return failed(error)
         except Failed as error:

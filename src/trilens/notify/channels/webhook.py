@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import yaml
-
-from trilens.notify.channels.http import Failed, HttpDoor, verdict
+from trilens.notify.channels.door import Failed, HttpDoor, verdict
 from trilens.notify.channels.outcome import Outcome, failed
 from trilens.notify.go_text import go_json
 from trilens.notify.gotemplate import TemplateFault
 from trilens.notify.gotemplate.values import plain_json
 from trilens.notify.message import Notification
 from trilens.notify.receivers import Integration
+from trilens.notify.yaml_nodes import plain_yaml
 
 VERSION: Final = "4"
 
@@ -69,17 +68,9 @@ def filled_in(value: Any, text: Any) -> Any:
         return value
     filled = text(value)
     try:
-        found = yaml.safe_load(filled)
-    except (yaml.YAMLError, ValueError, RecursionError):
+        found = plain_yaml(filled)
+    except ValueError:
         return filled
     if found is None or isinstance(found, str):
-        return filled if isinstance(found, str) or filled.strip() not in {"null", "~"} else None
-    return _plain(found)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return value if isinstance(value, bool | int | float | str | None) else str(value)
+        return None if filled.strip() in {"null", "~"} else filled
+    return found

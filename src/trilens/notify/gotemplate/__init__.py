@@ -5,7 +5,7 @@
     execute.py    nodes and data to text
     values.py     what data may be, how a value is printed, compared, looked into
     functions.py  Go's own functions and those of Alertmanager
-    html.py       what html/template writes for a value, by where in the page it stands
+    page.py       what html/template writes for a value, by where in the page it stands
     defaults.py   the templates that every Alertmanager has, in our words
 
     templates = Templates(functions=FUNCTIONS)

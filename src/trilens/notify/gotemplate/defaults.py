@@ -69,7 +69,9 @@ _RECEIVERS: Final = """
   {{ template "slack.default.title" . }} | {{ template "slack.default.titlelink" . }}
 {{- end }}
 {{- define "slack.default.username" }}{{ template "__alertmanager" . }}{{ end }}
-{{- define "slack.default.color" }}{{ if eq .Status "firing" }}danger{{ else }}good{{ end }}{{ end }}
+{{- define "slack.default.color" -}}
+  {{ if eq .Status "firing" }}danger{{ else }}good{{ end }}
+{{- end }}
 {{- define "slack.default.callbackid" }}{{ end }}
 {{- define "slack.default.pretext" }}{{ end }}
 {{- define "slack.default.iconemoji" }}{{ end }}

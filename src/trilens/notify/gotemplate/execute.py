@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from trilens.notify.gotemplate.html import HtmlOut, TextOut
+from trilens.notify.gotemplate.page import HtmlOut, TextOut
 from trilens.notify.gotemplate.parse import parse_template
 from trilens.notify.gotemplate.tree import (
     Action,
@@ -105,12 +105,15 @@ class _Run:
     def fault(self, text: str) -> TemplateFault:
         return TemplateFault(self._name, self._line, text)
 
+    def _count(self) -> None:
+        self._steps += 1
+        if self._steps > STEPS_MAX:
+            raise self.fault(f"more than {STEPS_MAX} steps")
+
     def walk(self, body: Body, dot: Any) -> None:
         known = len(self._variables)
         for step in body:
-            self._steps += 1
-            if self._steps > STEPS_MAX:
-                raise self.fault(f"more than {STEPS_MAX} steps")
+            self._count()
             self._step(step, dot)
         del self._variables[known:]
 
@@ -152,6 +155,7 @@ class _Run:
         is_empty = True
         for key, item in self._items(value):
             is_empty = False
+            self._count()
             self._bind(step.pipe, key, item)
             inside = len(self._variables)
             try:
@@ -202,9 +206,7 @@ class _Run:
 
     def _pipe(self, pipe: Pipe, dot: Any, *, is_range: bool = False) -> Any:
         self._line = pipe.line
-        self._steps += 1
-        if self._steps > STEPS_MAX:
-            raise self.fault(f"more than {STEPS_MAX} steps")
+        self._count()
         value = self._command(pipe.commands[0], dot, ())
         for command in pipe.commands[1:]:
             value = self._command(command, dot, (value,))

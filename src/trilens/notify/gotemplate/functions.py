@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
@@ -196,7 +197,7 @@ def _seconds_of(value: Any) -> float:
 def humanize_duration(value: Any) -> str:
     """Seconds as 1d 2h 3m 4s, or with a prefix of SI below one second."""
     seconds = _seconds_of(value)
-    if seconds != seconds or abs(seconds) == float("inf"):
+    if not math.isfinite(seconds):
         return f"{seconds:.4g}".replace("inf", "Inf").replace("nan", "NaN")
     if seconds == 0:
         return "0s"

@@ -246,7 +246,7 @@ class _Parser:
             return Chain(operand.operand, (*operand.names, *names))
         return Chain(operand, tuple(names))
 
-    def _term(self, token: Token, words: _Words) -> Operand:
+    def _term(self, token: Token, words: _Words) -> Operand:  # noqa: C901, PLR0911 - one case a kind
         match token.kind:
             case "string" | "raw":
                 return Literal(self._string(token))

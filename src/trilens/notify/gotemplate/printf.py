@@ -66,7 +66,7 @@ def _padded(text: str, flags: str, width: int | None, *, is_number: bool) -> str
     return text.zfill(width) if "0" in flags and is_number else text.rjust(width)
 
 
-def _verb(verb: str, value: Any, flags: str, precision: int | None) -> str:
+def _verb(verb: str, value: Any, flags: str, precision: int | None) -> str:  # noqa: PLR0911 - one case a verb
     is_whole = isinstance(value, int) and not isinstance(value, bool)
     sign = "+" if "+" in flags else " " if " " in flags else ""
     if verb == "T":

@@ -271,7 +271,7 @@ def is_true(value: Any) -> bool:
     return bool(value)
 
 
-def printed(value: Any) -> str:
+def printed(value: Any) -> str:  # noqa: PLR0911 - one case a kind
     """As fmt.Print."""
     match value:
         case None:
@@ -313,7 +313,7 @@ def kind_of(value: Any) -> str:
     return "slice" if isinstance(value, list | tuple) else type(value).__name__
 
 
-def plain_json(value: Any) -> Any:
+def plain_json(value: Any) -> Any:  # noqa: PLR0911 - one case a kind
     """What encoding/json would write."""
     if isinstance(value, GoTime):
         return print_instant(value.ns)

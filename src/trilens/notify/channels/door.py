@@ -10,8 +10,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import httpx
 
@@ -226,12 +227,10 @@ class _Watch:
     def _cut(self) -> None:
         self.has_ended = True
         if self._socket is not None:
-            try:
+            with suppress(OSError):  # it may be closed already
                 self._socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass  # it is closed already
 
-    def __enter__(self) -> _Watch:
+    def __enter__(self) -> Self:
         self._timer.start()
         return self
 
