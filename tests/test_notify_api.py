@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,7 @@ from starlette.applications import Starlette
 
 from notifying import Receiver, config_of
 from scraping import free_port
+from serving import Trilens
 from trilens.clock import SystemClock
 from trilens.notify.notifier import Notifier
 from trilens.present.alertmanager.api import Alertmanager
@@ -296,3 +298,22 @@ def test_a_real_prometheus_sends_its_alerts(running, hook, tmp_path):
     assert last["alerts"][0]["fingerprint"] == alert["fingerprint"]
     assert last["alerts"][0]["endsAt"] > alert["startsAt"]
     assert len(hook.bodies()) == 2
+
+
+def test_the_program_notifies_and_refuses_a_bad_file(tmp_path, hook):
+    config = tmp_path / "am.yml"
+    config.write_text(CONFIG.format(url=hook.url))
+    with Trilens(tmp_path / "data", "--alertmanager-config", str(config)) as program:
+        answer = httpx.post(f"{program.url}/api/v2/alerts", json=[{"labels": {"alertname": "A"}}],
+                            trust_env=False)  # fmt: skip
+        assert answer.status_code == 200
+        wait_until(lambda: hook.requests, 20)
+        status = httpx.get(f"{program.url}/api/v2/status", trust_env=False).json()
+        assert "receiver: hook" in status["config"]["original"]
+    config.write_text(CONFIG.format(url=hook.url).replace("group_wait", "group_wiat"))
+    said = subprocess.run(
+        [sys.executable, "-m", "trilens.cli", "check", "--alertmanager-config", str(config)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert said.returncode == 2
+    assert f'{config}:6: route has no field "group_wiat"; do you mean "group_wait"?' in said.stderr

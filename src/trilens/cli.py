@@ -82,11 +82,28 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> int:
     loaded = _loaded(arguments)
+    _check_alertmanager(loaded.settings.alertmanager_config)
     width = max(len(name) for name in Settings.model_fields)
     for name, origin in loaded.origins.items():
         value = text(name, getattr(loaded.settings, name))
         print(f"{name:<{width}}  {value:<24}  {origin}")
     return 0
+
+
+def _check_alertmanager(path: Path | None) -> None:
+    """Raises SettingsError, with every fault of the file."""
+    if path is None:
+        return
+    from trilens.clock import SystemClock  # noqa: PLC0415
+    from trilens.notify.config import load_config  # noqa: PLC0415
+    from trilens.notify.problems import ConfigRefused  # noqa: PLC0415
+
+    try:
+        load_config(path, SystemClock().now_ns)
+    except ConfigRefused as refused:
+        raise SettingsError(f"alertmanager_config is refused\n{refused}") from None
+    except OSError as error:
+        raise SettingsError(f"alertmanager_config {path}: {error.strerror}") from None
 
 
 def _sql(arguments: argparse.Namespace) -> int:
