@@ -48,8 +48,8 @@ receivers:
 class Running:
     """The API on a port of its own, its notifier working."""
 
-    def __init__(self, directory, hook: Receiver) -> None:
-        self.notifier = Notifier(config_of(CONFIG.format(url=hook.url)), directory / "notify",
+    def __init__(self, directory, hook: Receiver, text: str = CONFIG) -> None:
+        self.notifier = Notifier(config_of(text.format(url=hook.url)), directory / "notify",
                                  SystemClock(), external_url="http://am")  # fmt: skip
         self.notifier.open()
         self.notifier.start()

@@ -89,7 +89,7 @@ def test_nothing_secret_is_shown():
     assert "s3cret" not in shown
     assert "hunter2" not in shown
     assert HIDDEN in shown
-    config_of(shown.replace(f"url: {HIDDEN}", "url: http://x/").replace(HIDDEN, "https://x/y"))
+    config_of(shown)
 
 
 @pytest.mark.parametrize(("old", "new", "want"), [

@@ -7,13 +7,19 @@ from typing import Any, Final
 import yaml
 
 HIDDEN: Final = "<secret>"
+# amtool reads what it is shown; before 0.26 it wanted a URL of a webhook to be one.
+HIDDEN_URL: Final = "http://secret.invalid/"
 _SECRET_KEYS: Final = frozenset({
     "password", "smtp_auth_password", "smtp_auth_secret", "auth_password", "auth_secret",
     "bearer_token", "credentials", "client_secret", "key", "secret_key", "api_key",
     "opsgenie_api_key", "routing_key", "service_key", "app_token", "slack_app_token",
-    "slack_api_url", "webhook_url", "secrets",
+    "secrets",
 })  # fmt: skip
-_SECRET_URLS: Final = {"webhook_configs": "url", "slack_configs": "api_url"}
+_SECRET_URLS: Final = frozenset({
+    ("webhook_configs", "url"), ("slack_configs", "api_url"), ("global", "slack_api_url"),
+    ("discord_configs", "webhook_url"), ("msteams_configs", "webhook_url"),
+    ("msteamsv2_configs", "webhook_url"),
+})  # fmt: skip
 
 
 def masked(text: str) -> str:
@@ -29,8 +35,9 @@ def _masked(value: Any, within: str) -> Any:
         return value
     found = {}
     for key, one in value.items():
-        is_secret = key in _SECRET_KEYS or _SECRET_URLS.get(within) == key
-        if is_secret and one:
+        if one and (within, key) in _SECRET_URLS:
+            found[key] = HIDDEN_URL
+        elif one and key in _SECRET_KEYS:
             found[key] = [HIDDEN] * len(one) if isinstance(one, list) else HIDDEN
         else:
             found[key] = _masked(one, str(key))
