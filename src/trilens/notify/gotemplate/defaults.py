@@ -83,7 +83,13 @@ _RECEIVERS: Final = """
 {{- define "pagerduty.default.clientURL" }}{{ template "__alertmanagerURL" . }}{{ end }}
 {{- define "pagerduty.default.instances" }}{{ template "__text_alert_list" . }}{{ end }}
 {{- define "opsgenie.default.message" }}{{ template "__subject" . }}{{ end }}
-{{- define "opsgenie.default.description" }}{{ template "__annotations_and_lists" . }}{{ end }}
+{{- define "opsgenie.default.description" -}}
+  {{ join " " .CommonAnnotations.SortedPairs.Values }}
+{{ with .Alerts.Firing }}Alerts Firing:
+{{ template "__text_alert_list" . }}{{ end }}
+{{ with .Alerts.Resolved }}Alerts Resolved:
+{{ template "__text_alert_list" . }}{{ end }}
+{{- end }}
 {{- define "opsgenie.default.source" }}{{ template "__alertmanagerURL" . }}{{ end }}
 {{- define "sns.default.subject" }}{{ template "__subject" . }}{{ end }}
 {{- define "sns.default.message" }}{{ template "__annotations_and_lists" . }}{{ end }}
