@@ -310,6 +310,8 @@ def test_the_program_notifies_and_refuses_a_bad_file(tmp_path, hook):
         wait_until(lambda: hook.requests, 20)
         status = httpx.get(f"{program.url}/api/v2/status", trust_env=False).json()
         assert "receiver: hook" in status["config"]["original"]
+        sent = 'trilens_notify_attempts_total{kind="webhook",result="sent"} 1'
+        wait_until(lambda: sent in httpx.get(f"{program.url}/metrics", trust_env=False).text, 10)
     config.write_text(CONFIG.format(url=hook.url).replace("group_wait", "group_wiat"))
     said = subprocess.run(
         [sys.executable, "-m", "trilens.cli", "check", "--alertmanager-config", str(config)],

@@ -111,7 +111,7 @@ class Server:
             logging.getLogger("trilens.loader"),
             body_bytes_max=body_bytes_max(_engine_bytes(settings)),
         )
-        self._notifier = _notifier(settings, self._clock)
+        self._notifier = _notifier(settings, self._clock, self.measures)
         self._retention = Retention(
             self._engine.engine,
             {signal: Limit(*settings.retention(signal)) for signal in TABLES},
@@ -340,7 +340,7 @@ def _engine(settings: Settings, measures: Measures) -> EmbeddedEngine | RemoteEn
     return EmbeddedEngine(directory, _engine_bytes(settings), measures=measures)
 
 
-def _notifier(settings: Settings, clock: SystemClock) -> Notifier | None:
+def _notifier(settings: Settings, clock: SystemClock, measures: Measures) -> Notifier | None:
     """Raises Broken, with every fault of the configuration."""
     if settings.alertmanager_config is None:
         return None
@@ -352,7 +352,8 @@ def _notifier(settings: Settings, clock: SystemClock) -> Notifier | None:
         reason = error.strerror
         raise Broken(f"alertmanager_config {settings.alertmanager_config}: {reason}") from None
     url = settings.external_url or f"http://{settings.http}"
-    return Notifier(config, settings.data_dir / "notify", clock, external_url=url)
+    directory = settings.data_dir / "notify"
+    return Notifier(config, directory, clock, external_url=url, measures=measures)
 
 
 def _server_bytes(settings: Settings) -> int:

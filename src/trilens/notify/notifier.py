@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from trilens.clock import Clock
+from trilens.measures import Measures
 from trilens.notify.alerts import ALERTS_MAX, Alert, merged
 from trilens.notify.channels.outcome import Outcome, failed
 from trilens.notify.config import Config
@@ -46,10 +47,15 @@ class Notifier:
     def __init__(
         self, config: Config, directory: Path, clock: Clock, *, external_url: str,
         executor: Executor | None = None,
+        measures: Measures | None = None,
     ) -> None:  # fmt: skip
         self._clock = clock
         self._external_url = external_url.rstrip("/")
         self._journal = Journal(directory / "journal")
+        self._measures = measures or Measures()
+        self._measures.refresh_with(
+            lambda: self._measures.set("trilens_notify_alerts", to=len(self._alerts))
+        )
         self._executor = executor or ThreadPoolExecutor(THREADS, thread_name_prefix="notify")
         self._changed = threading.Condition(threading.RLock())
         self._alerts: dict[str, Alert] = {}
@@ -346,6 +352,8 @@ class Notifier:
             self._journal.sync(number)
         except OSError as error:
             _log.error("a result cannot be put on record", extra={"reason": str(error)})
+        kind = delivery.lane.integration.kind
+        self._measures.count("trilens_notify_attempts_total", kind, outcome.kind)
         with self._changed:
             # Not before: what does not run and is due would be sent again.
             delivery.is_running = False
@@ -356,6 +364,8 @@ class Notifier:
 
     def _end(self, delivery: Delivery, outcome: Outcome) -> None:
         if outcome.kind != "sent":
+            kind = delivery.lane.integration.kind
+            self._measures.count("trilens_notify_undelivered_total", kind)
             _log.warning("a notification was not delivered", extra={
                 "integration": delivery.key[1], "group": delivery.key[0],
                 "attempts": delivery.attempts, "reason": outcome.error,
