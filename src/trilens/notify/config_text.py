@@ -33,7 +33,7 @@ def _masked(value: Any, within: str) -> Any:
         return [_masked(one, within) for one in value]
     if not isinstance(value, dict):
         return value
-    found = {}
+    found: dict[Any, Any] = {}
     for key, one in value.items():
         if one and (within, key) in _SECRET_URLS:
             found[key] = HIDDEN_URL
