@@ -145,6 +145,16 @@ def test_credentials_and_headers(server):
     assert seen == ["Basic dTpw", "Bearer t", "Key c"]
 
 
+def test_a_proxy_and_who_is_reached_without_it(server):
+    hook, proxy = server(), server()
+    for no_proxy in ("", ", no_proxy: 'x.org,127.0.0.1'", ", no_proxy: '*'"):
+        http = f"{{proxy_url: '{proxy.url}'{no_proxy}}}"
+        one = channel("webhook", f"{{url: '{hook.url}', http_config: {http}}}")
+        assert one.send(notification(), 5).kind == "sent"
+    assert [path for _, path, *_ in proxy.requests] == [hook.url]
+    assert len(hook.requests) == 2
+
+
 def test_oauth2(server):
     tokens = server((200, b'{"access_token":"T","expires_in":60}'))
     hook = server()

@@ -155,6 +155,11 @@ def _check_proxy(section: Section, found: HttpConfig) -> None:
         section.fault("proxy_from_environment excludes proxy_url and no_proxy")
     if found.no_proxy and not found.proxy_url:
         section.fault("no_proxy needs proxy_url")
+    if "/" in found.no_proxy:
+        section.fault(
+            "no_proxy: ranges of addresses are known to Alertmanager but not done here: "
+            "names, addresses and *", section.line_of("no_proxy"),
+        )  # fmt: skip
     if found.proxy_headers and not (found.proxy_url or found.is_proxy_from_environment):
         section.fault("proxy_connect_header needs a proxy")
     if found.proxy_url.startswith("socks5"):

@@ -127,8 +127,7 @@ class HttpDoor:
             proxy = httpx.Proxy(config.proxy_url, headers=config.proxy_headers)
         mounts: dict[str, httpx.BaseTransport | None] = {}
         if proxy is not None:
-            mounts = {f"all://{host.strip()}": None for host in config.no_proxy.split(",")
-                      if host.strip()}  # fmt: skip
+            mounts = dict.fromkeys(_patterns(config.no_proxy))
         return httpx.Client(
             verify=self._context(config.tls), proxy=proxy, mounts=mounts,
             trust_env=config.is_proxy_from_environment,
@@ -183,6 +182,15 @@ class HttpDoor:
         with self._lock:
             self._token = found["access_token"], time.monotonic() + lasts_s - TOKEN_SLACK_S
         return str(found["access_token"])
+
+
+def _patterns(no_proxy: str) -> list[str]:
+    """A name means itself and all below it, as Go reads it; * means all."""
+    found: list[str] = []
+    for word in no_proxy.replace(",", " ").split():
+        name = word.removeprefix("*").removeprefix(".")
+        found += [f"all://{name}", f"all://*.{name}"] if name else ["all://"]
+    return found
 
 
 def _timeouts(left_s: float) -> dict[str, Any]:
