@@ -55,7 +55,8 @@ class Running:
         self.notifier.start()
         self.threads = Threads()
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
         self._listener = self._on_loop(self._start())
         self.port = self._listener.port
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}/api/v2", trust_env=False)
@@ -73,6 +74,8 @@ class Running:
         self.client.close()
         self._on_loop(self._listener.stop(grace_s=1))
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
         self.notifier.stop(2)
         self.threads.close()
 

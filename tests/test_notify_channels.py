@@ -114,6 +114,10 @@ def test_a_receiver_that_never_ends_its_answer(drip):
 
     def dawdle():
         connection, _ = listener.accept()
+        with connection:
+            answer(connection)
+
+    def answer(connection):
         connection.recv(65536)
         while drip:
             try:
@@ -122,7 +126,6 @@ def test_a_receiver_that_never_ends_its_answer(drip):
                 return
             time.sleep(0.05)
         time.sleep(3)
-        connection.close()
 
     threading.Thread(target=dawdle, daemon=True).start()
     url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
