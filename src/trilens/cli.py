@@ -85,6 +85,7 @@ def _check(arguments: argparse.Namespace) -> int:
     if arguments.files:
         return _check_files(arguments.files)
     loaded = _loaded(arguments)
+    _check_alertmanager(loaded.settings.alertmanager_config)
     width = max(len(name) for name in Settings.model_fields)
     for name, origin in loaded.origins.items():
         value = text(name, getattr(loaded.settings, name))
@@ -100,6 +101,22 @@ def _check_files(paths: Sequence[Path]) -> int:
     for verdict in verdicts:
         print("\n".join(verdict.lines), file=sys.stdout if verdict.is_well else sys.stderr)
     return 0 if all(verdict.is_well for verdict in verdicts) else 1
+
+
+def _check_alertmanager(path: Path | None) -> None:
+    """Raises SettingsError, with every fault of the file."""
+    if path is None:
+        return
+    from trilens.clock import SystemClock  # noqa: PLC0415
+    from trilens.notify.config import load_config  # noqa: PLC0415
+    from trilens.notify.problems import ConfigRefused  # noqa: PLC0415
+
+    try:
+        load_config(path, SystemClock().now_ns)
+    except ConfigRefused as refused:
+        raise SettingsError(f"alertmanager_config is refused\n{refused}") from None
+    except OSError as error:
+        raise SettingsError(f"alertmanager_config {path}: {error.strerror}") from None
 
 
 def _sql(arguments: argparse.Namespace) -> int:

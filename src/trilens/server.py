@@ -22,6 +22,7 @@ from typing import Final
 
 import uvloop
 from starlette.applications import Starlette
+from starlette.routing import BaseRoute
 
 from trilens.agent.watch import Watch
 from trilens.alert.rule_files import read_rule_files
@@ -29,8 +30,12 @@ from trilens.clock import SystemClock
 from trilens.data_lock import DataLock
 from trilens.errors import Broken
 from trilens.measures import Measures
+from trilens.notify.config import load_config
+from trilens.notify.notifier import Notifier
+from trilens.notify.problems import ConfigRefused
 from trilens.open_files import allow_open_files
 from trilens.present.access import App, Guarded
+from trilens.present.alertmanager.api import Alertmanager
 from trilens.present.prometheus_admin import AdminSettings
 from trilens.present.prometheus_query import PromqlLimits
 from trilens.present.routes import QueryLimits
@@ -109,6 +114,7 @@ class Server:
             logging.getLogger("trilens.loader"),
             body_bytes_max=body_bytes_max(_engine_bytes(settings)),
         )
+        self._notifier = _notifier(settings, self._clock, self.measures)
         self._retention = Retention(
             self._engine.engine,
             {signal: Limit(*settings.retention(signal)) for signal in TABLES},
@@ -145,6 +151,9 @@ class Server:
         )
         await asyncio.to_thread(self._spool.open)
         await asyncio.to_thread(self._letters.open)
+        if self._notifier is not None:
+            await asyncio.to_thread(self._notifier.open)
+            self._notifier.start()
         self._store_opening.start()
         for listener in (self._http, *self._others.values()):
             await listener.start()
@@ -159,6 +168,8 @@ class Server:
         for listener in (*self._others.values(), self._http):
             await listener.stop(grace_s=STOP_GRACE_S)
         self._intake.close()
+        if self._notifier is not None:
+            await asyncio.to_thread(self._notifier.stop, STOP_GRACE_S)
         await asyncio.to_thread(self._stop_store)
         self._threads.close()
         self._open.close()
@@ -199,6 +210,7 @@ class Server:
     def _app(self) -> App:
         routes = [
             *receive_routes(self._intake),
+            *self._alertmanager_routes(),
             *present_routes(
                 self._engine.engine,
                 program=self.status,
@@ -215,6 +227,11 @@ class Server:
             return app
         paths = frozenset(path for one in self._intake.receivers for path in one.paths)
         return Guarded(app, token=self.settings.token, open_paths=paths)
+
+    def _alertmanager_routes(self) -> list[BaseRoute]:
+        if self._notifier is None:
+            return []
+        return Alertmanager(self._notifier, self._clock, self._threads).routes()
 
     def _other_listeners(self) -> dict[str, HttpListener | GrpcListener]:
         listeners: dict[str, HttpListener | GrpcListener] = {}
@@ -341,6 +358,22 @@ def _engine(settings: Settings, measures: Measures) -> EmbeddedEngine | RemoteEn
             raise Broken(f"engine: {error}") from None
     directory = settings.data_dir / "engine"
     return EmbeddedEngine(directory, _engine_bytes(settings), measures=measures)
+
+
+def _notifier(settings: Settings, clock: SystemClock, measures: Measures) -> Notifier | None:
+    """Raises Broken, with every fault of the configuration."""
+    if settings.alertmanager_config is None:
+        return None
+    try:
+        config = load_config(settings.alertmanager_config, clock.now_ns)
+    except ConfigRefused as refused:
+        raise Broken(f"alertmanager_config is refused\n{refused}") from None
+    except OSError as error:
+        reason = error.strerror
+        raise Broken(f"alertmanager_config {settings.alertmanager_config}: {reason}") from None
+    url = settings.external_url or f"http://{settings.http}"
+    directory = settings.data_dir / "notify"
+    return Notifier(config, directory, clock, external_url=url, measures=measures)
 
 
 def _server_bytes(settings: Settings) -> int:

@@ -69,6 +69,12 @@ def _engine(value: object) -> object:
     raise ValueError("neither `embedded` nor a URL like http://user:password@host:8123")
 
 
+def _url(value: object) -> object:
+    if value is None or re.match(r"https?://[^/]", str(value)):
+        return value
+    raise ValueError("not a URL like https://trilens.example.org")
+
+
 def _paths(value: object) -> object:
     return [part for part in value.split(":") if part] if isinstance(value, str) else value
 
@@ -81,6 +87,8 @@ SecondsOrOff = Annotated[float | None, BeforeValidator(_seconds), Off]
 Size = Annotated[ByteSize, Field(gt=0)]
 SizeOrOff = Annotated[ByteSize | None, Off]
 PathsOrOff = Annotated[list[Path] | None, BeforeValidator(_paths), Off]
+UrlOrOff = Annotated[str | None, BeforeValidator(_url), Off]
+PathOrOff = Annotated[Path | None, Off]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
 
@@ -172,6 +180,16 @@ class Settings(BaseModel):
     enable_admin_api: bool = Field(
         False,
         description="Whether samples can be deleted and snapshots made by Prometheus's admin API.",
+    )
+    alertmanager_config: PathOrOff = Field(
+        None,
+        description="An alertmanager.yml: whom to notify of alerts. Its faults keep the server "
+        "from starting, each with its line.",
+    )
+    external_url: UrlOrOff = Field(
+        None,
+        description="Where people reach this server: what links in notifications begin with; the "
+        "HTTP address if it is off.",
     )
     watch_interval_s: Seconds = Field(
         15.0, description="`trilens up`: how often this machine's numbers are taken, in seconds."

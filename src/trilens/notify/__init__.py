@@ -1,0 +1,23 @@
+"""The Alertmanager inside: from alerts to people, on its own configuration file.
+
+    config.py       alertmanager.yml as it is: global_config, routes, receivers, time_intervals,
+                    inhibition, http_config; yaml_nodes knows each line, problems collects
+    matchers.py     matchers, in the UTF-8 and the classic syntax (matcher_syntax.py)
+    alerts.py       an alert, and how two reports about one become one
+    silences.py  inhibition.py  groups.py    who is quiet, what belongs together, when it is due
+    message.py      what a notification says; gotemplate/ fills templates, channels/ send
+    sent_log.py     what was sent: the promise about crashes stands there
+    journal.py      the one file in which all state survives
+    notifier.py     puts it together; setup.py is what follows from one configuration
+
+Promise     an alert or a silence that was accepted is on disk, synced, before the sender hears so.
+            Each active alert is in a notification to each receiver of its routes; sent_log.py
+            says how often at most, also across crashes. Each attempt is on record.
+Limits      200,000 alerts, 50,000 groups, 10,000 silences; 32 attempts at once, 4 of one
+            integration; an attempt takes at most 60 s; the last 1000 attempts stay on record
+Not done    clustering (one program has the state); receivers that receivers.NOT_DONE names;
+            update_message of Slack; SOCKS proxies; secret managers; tracing. Each is refused when
+            the configuration is loaded, with its line.
+
+Semantics are those of Alertmanager 0.34. Read config, notifier, sent_log, in that order.
+"""

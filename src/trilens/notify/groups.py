@@ -1,0 +1,94 @@
+"""Groups of alerts, and when each of them is due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from trilens.notify.alerts import Alert
+from trilens.notify.labels import text_of
+from trilens.notify.routes import Route
+
+GROUPS_MAX: Final = 50_000
+Index = tuple[str, str]  # of the route, of the group's labels
+
+
+class TooManyGroups(Exception):
+    """An alert that would open a group above GROUPS_MAX."""
+
+
+@dataclass(slots=True)
+class Group:
+    """`busy` counts what is being sent of it; a busy group is not due."""
+
+    route: Route
+    labels: dict[str, str]
+    key: str
+    next_ns: int
+    alerts: dict[str, Alert] = field(default_factory=dict)
+    has_flushed: bool = False
+    busy: int = 0
+    muted_by: tuple[str, ...] = ()
+
+    @property
+    def index(self) -> Index:
+        return self.route.index, self.key
+
+    def in_order(self) -> list[Alert]:
+        """By job and instance, then by all labels."""
+        return sorted(self.alerts.values(), key=lambda alert: (
+            alert.labels.get("job", ""), alert.labels.get("instance", ""),
+            sorted(alert.labels.items()),
+        ))  # fmt: skip
+
+
+class Groups:
+    """Not safe for several threads at once: the caller holds a lock."""
+
+    def __init__(self, root: Route) -> None:
+        self._root = root
+        self._by_index: dict[Index, Group] = {}
+
+    def __iter__(self) -> Iterator[Group]:
+        return iter(self._by_index.values())
+
+    def routes_of(self, labels: Mapping[str, str]) -> list[Route]:
+        return self._root.match(labels)
+
+    def of(self, route: Route, labels: Mapping[str, str]) -> tuple[dict[str, str], str]:
+        """Labels and key of the group that an alert belongs to."""
+        own = route.group_labels(labels)
+        return own, f"{route.key}:{text_of(own)}"
+
+    def find(self, route: Route, key: str) -> Group | None:
+        return self._by_index.get((route.index, key))
+
+    def insert(self, route: Route, alert: Alert, now_ns: int) -> Group:
+        """A new group waits group_wait, unless its alert has burnt for longer than that.
+
+        Raises TooManyGroups.
+        """
+        labels, key = self.of(route, alert.labels)
+        group = self._by_index.get((route.index, key))
+        if group is None:
+            if len(self._by_index) >= GROUPS_MAX:
+                raise TooManyGroups
+            group = Group(route, labels, key, now_ns + route.group_wait_ns)
+            self._by_index[group.index] = group
+        group.alerts[alert.fingerprint] = alert
+        if not group.has_flushed and alert.starts_at_ns + route.group_wait_ns < now_ns:
+            group.next_ns = min(group.next_ns, now_ns)
+        return group
+
+    def due(self, now_ns: int) -> list[Group]:
+        return [group for group in self if not group.busy and group.next_ns <= now_ns]
+
+    def next_ns(self) -> int | None:
+        return min((group.next_ns for group in self if not group.busy), default=None)
+
+    def drop_if_empty(self, group: Group) -> None:
+        """Of a group of an older configuration nothing is dropped."""
+        is_ours = self._by_index.get(group.index) is group
+        if is_ours and not group.alerts and not group.busy:
+            del self._by_index[group.index]

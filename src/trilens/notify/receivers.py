@@ -1,0 +1,452 @@
+"""Receivers of alertmanager.yml: each kind's keys, their defaults, what must be there.
+
+Defaults and demands are those of Alertmanager 0.34. What it knows and we do not send to is in
+NOT_DONE and refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from trilens.notify.global_config import GlobalConfig, host_port
+from trilens.notify.gotemplate import TemplateFault, Templates
+from trilens.notify.http_config import HttpConfig, Secret, is_url, read_http, read_tls, secret, url
+from trilens.notify.yaml_nodes import Node, Problems, Section
+
+NOT_DONE: Final = (
+    "incidentio", "jira", "mattermost", "pushover", "rocketchat", "telegram", "victorops",
+    "webex", "wechat",
+)  # fmt: skip
+_RESPONDERS: Final = ("team", "teams", "user", "escalation", "schedule")
+_PAGERDUTY_DETAILS: Final = {
+    "firing": "{{ .Alerts.Firing | toJson }}",
+    "resolved": "{{ .Alerts.Resolved | toJson }}",
+    "num_firing": "{{ .Alerts.Firing | len }}",
+    "num_resolved": "{{ .Alerts.Resolved | len }}",
+}
+_SLACK_TEXTS: Final = (
+    "color", "username", "title", "pretext", "text", "fallback", "footer",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Integration:
+    """One way to one receiver. `options` are the kind's own, by their names in the file."""
+
+    receiver: str
+    kind: str
+    index: int
+    send_resolved: bool
+    http: HttpConfig
+    options: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        return f"{self.receiver}/{self.kind}[{self.index}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    name: str
+    labels: dict[str, str]
+    integrations: tuple[Integration, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    common: GlobalConfig
+    templates: Templates
+    directory: Path
+
+    def template(self, section: Section, name: str, default: str = "") -> str:
+        text = section.text(name, default)
+        self.check(section, text, section.line_of(name))
+        return text
+
+    def check(self, section: Section, text: str, line: int) -> None:
+        try:
+            self.templates.check(text)
+        except TemplateFault as fault:
+            section.fault(str(fault), line)
+
+    def templates_of(self, section: Section, name: str) -> dict[str, str]:
+        found = section.text_map(name)
+        for text in found.values():
+            self.check(section, text, section.line_of(name))
+        return found
+
+    def check_all(self, section: Section, value: Any, line: int) -> None:
+        if isinstance(value, str):
+            self.check(section, value, line)
+        elif isinstance(value, dict):
+            for one in (*value.keys(), *value.values()):
+                self.check_all(section, one, line)
+        elif isinstance(value, list):
+            for one in value:
+                self.check_all(section, one, line)
+
+
+def read_receiver(
+    node: Node, common: GlobalConfig, templates: Templates, directory: Path, problems: Problems
+) -> Receiver:
+    section = Section(node, "a receiver", problems)
+    reader = _Reader(common, templates, directory)
+    name = section.text("name")
+    if not name:
+        section.fault("missing name in receiver")
+    labels = section.text_map("labels")
+    if labels.get("name", name) != name:
+        section.fault(f'receiver label "name" must be "{name}"', section.line_of("labels"))
+    for kind in NOT_DONE:
+        section.not_done(**{f"{kind}_configs": "no notification is sent that way"})
+    found: list[Integration] = []
+    for kind, read in _KINDS.items():
+        for index, item in enumerate(section.items(f"{kind}_configs")):
+            one = Section(item, f"{kind}_configs", problems)
+            found.append(_integration(one, name, kind, index=index, read=read, reader=reader))
+    section.refuse_rest()
+    return Receiver(name, labels | {"name": name}, tuple(found))
+
+
+_Read = Callable[[Section, _Reader, HttpConfig], tuple[dict[str, Any], HttpConfig]]
+
+
+def _integration(
+    section: Section, receiver: str, kind: str, *, index: int, read: _Read, reader: _Reader
+) -> Integration:
+    send_resolved = section.boolean("send_resolved", default=kind not in {"email", "slack"})
+    http = reader.common.http
+    if kind != "email" and section.has("http_config"):
+        http = read_http(section.section("http_config"), reader.directory)
+    options, http = read(section, reader, http)
+    section.refuse_rest()
+    return Integration(receiver, kind, index, send_resolved, http, options)
+
+
+def _webhook(
+    section: Section, reader: _Reader, http: HttpConfig
+) -> tuple[dict[str, Any], HttpConfig]:
+    section.at_most_one("url", "url_file")
+    target = Secret(section.text("url"), secret(section, "url", reader.directory).file)
+    line = section.line_of("url")
+    if not target:
+        section.fault("one of url and url_file must be set")
+    elif target.value and "{{" in target.value:
+        reader.check(section, target.value, line)
+    elif target.value and not is_url(target.value):
+        section.fault("url must be a URL that begins with http or https and has a host", line)
+    payload = section.node("payload")
+    plain = None if payload is None else payload.plain()
+    reader.check_all(section, plain, section.line_of("payload"))
+    return {
+        "url": target,
+        "max_alerts": section.integer("max_alerts"),
+        "timeout_ns": section.go_duration_ns("timeout"),
+        "payload": plain,
+    }, http
+
+
+def _email(
+    section: Section, reader: _Reader, http: HttpConfig
+) -> tuple[dict[str, Any], HttpConfig]:
+    common = reader.common
+    to = reader.template(section, "to")
+    smarthost = host_port(section, "smarthost") or common.smtp_smarthost
+    sender = reader.template(section, "from") or common.smtp_from
+    for value, what in ((to, "to address"), (smarthost, "smarthost"), (sender, "from address")):
+        if not value:
+            section.fault(f"missing {what} in email config")
+    headers = {
+        "-".join(part.capitalize() for part in name.split("-")): value
+        for name, value in reader.templates_of(section, "headers").items()
+    }
+    if len(headers) != len(section.text_map("headers")):
+        section.fault("a header is there twice", section.line_of("headers"))
+    return {
+        "to": to,
+        "from": sender,
+        "smarthost": smarthost,
+        "hello": section.text("hello") or common.smtp_hello,
+        "username": section.text("auth_username") or common.smtp_username,
+        "password": secret(section, "auth_password", reader.directory) or common.smtp_password,
+        "secret": secret(section, "auth_secret", reader.directory) or common.smtp_secret,
+        "identity": section.text("auth_identity") or common.smtp_identity,
+        "require_tls": section.boolean("require_tls", default=common.smtp_require_tls),
+        "implicit_tls": _or(section.boolean_or_none("force_implicit_tls"),
+                            common.smtp_implicit_tls),
+        "tls": read_tls(section.section("tls_config"), reader.directory)
+        if section.has("tls_config") else common.smtp_tls,
+        "headers": headers,
+        "html": reader.template(section, "html", '{{ template "email.default.html" . }}'),
+        "text": reader.template(section, "text"),
+        "threading": _threading(section, headers),
+    }, http  # fmt: skip
+
+
+def _or(one: bool | None, other: bool | None) -> bool | None:
+    return other if one is None else one
+
+
+def _threading(section: Section, headers: dict[str, str]) -> str:
+    """Nothing, or how threads are cut: none, daily."""
+    found = section.section("threading")
+    if found is None:
+        return ""
+    enabled = found.boolean("enabled", default=False)
+    by_date = found.text("thread_by_date")
+    found.refuse_rest()
+    if not enabled:
+        return ""
+    if by_date not in {"none", "daily"}:
+        found.fault("thread_by_date must be none or daily")
+    for name in ("References", "In-Reply-To"):
+        if name in headers:
+            found.fault(f"threading excludes a header {name}")
+    return by_date
+
+
+def _slack(
+    section: Section, reader: _Reader, http: HttpConfig
+) -> tuple[dict[str, Any], HttpConfig]:
+    target, http = _slack_target(section, reader, http)
+    options = {
+        name: reader.template(section, name, f'{{{{ template "slack.default.{name}" . }}}}')
+        for name in _SLACK_TEXTS
+    }
+    for name in ("title_link", "icon_emoji", "icon_url", "callback_id"):
+        default = f'{{{{ template "slack.default.{name.replace("_", "")}" . }}}}'
+        options[name] = reader.template(section, name, default)
+    for name in ("channel", "message_text", "image_url", "thumb_url"):
+        options[name] = reader.template(section, name)
+    if section.boolean("update_message", default=False):
+        section.not_done(update_message="every notification is a message of its own")
+    return options | {
+        "api_url": target,
+        "short_fields": section.boolean("short_fields", default=False),
+        "link_names": section.boolean("link_names", default=False),
+        "mrkdwn_in": section.texts("mrkdwn_in"),
+        "fields": [_slack_field(node, section, reader) for node in section.items("fields")],
+        "actions": [_slack_action(node, section, reader) for node in section.items("actions")],
+        "timeout_ns": section.go_duration_ns("timeout"),
+    }, http
+
+
+def _slack_target(section: Section, reader: _Reader, http: HttpConfig) -> tuple[Secret, HttpConfig]:
+    common = reader.common
+    app_url = url(section, "app_url") or common.slack_app_url
+    token = secret(section, "app_token", reader.directory)
+    target = secret(section, "api_url", reader.directory)
+    if target.value:
+        url(section, "api_url")
+    if token and target:
+        section.fault("at most one of api_url and app_token may be set")
+    if not token and not target and http.authorization is None:
+        token = common.slack_app_token
+    target = target or common.slack_api_url
+    if not token:
+        if not target:
+            section.fault("no Slack API URL nor app token is set, here or globally")
+        return target, http
+    if http.authorization is not None:
+        section.fault("http_config.authorization excludes a Slack app token")
+    values = {name: getattr(http, name) for name in HttpConfig.__dataclass_fields__}
+    return Secret(app_url), HttpConfig(**(values | {"authorization": ("Bearer", token)}))
+
+
+def _slack_field(node: Node, section: Section, reader: _Reader) -> dict[str, Any]:
+    one = Section(node, "fields", section.problems)
+    found = {
+        "title": reader.template(one, "title"),
+        "value": reader.template(one, "value"),
+        "short": one.boolean_or_none("short"),
+    }
+    for name in ("title", "value"):
+        if not found[name]:
+            one.fault(f"missing {name} in Slack field")
+    one.refuse_rest()
+    return found
+
+
+def _slack_action(node: Node, section: Section, reader: _Reader) -> dict[str, Any]:
+    one = Section(node, "actions", section.problems)
+    names = ("type", "text", "url", "style", "name", "value")
+    found: dict[str, Any] = {name: reader.template(one, name) for name in names}
+    confirm = one.section("confirm")
+    found["confirm"] = None
+    if confirm is not None:
+        parts = ("text", "title", "ok_text", "dismiss_text")
+        found["confirm"] = {name: reader.template(confirm, name) for name in parts}
+        confirm.refuse_rest()
+        if not found["confirm"]["text"]:
+            confirm.fault("missing text in Slack confirmation")
+    for name in ("type", "text"):
+        if not found[name]:
+            one.fault(f"missing {name} in Slack action")
+    if found["url"]:
+        found |= {"name": "", "value": "", "confirm": None}
+    elif not found["name"]:
+        one.fault("missing name or url in Slack action")
+    one.refuse_rest()
+    return found
+
+
+def _pagerduty(
+    section: Section, reader: _Reader, http: HttpConfig
+) -> tuple[dict[str, Any], HttpConfig]:
+    routing = secret(section, "routing_key", reader.directory)
+    service = secret(section, "service_key", reader.directory)
+    if not routing and not service:
+        section.fault("missing service_key or routing_key in PagerDuty config")
+    details = section.node("details")
+    plain = {} if details is None else details.plain()
+    if not isinstance(plain, dict):
+        section.fault("details must be a mapping", section.line_of("details"))
+        plain = {}
+    reader.check_all(section, plain, section.line_of("details"))
+    client = reader.template(section, "client", '{{ template "pagerduty.default.client" . }}')
+    options: dict[str, Any] = {
+        name: reader.template(section, name) for name in ("severity", "class", "component", "group")
+    }
+    return options | {
+        "routing_key": routing,
+        "service_key": service,
+        "url": url(section, "url") or reader.common.pagerduty_url,
+        "client": client,
+        "client_url": reader.template(
+            section, "client_url", '{{ template "pagerduty.default.clientURL" . }}'
+        ),
+        "description": reader.template(
+            section, "description", '{{ template "pagerduty.default.description" . }}'
+        ),
+        "source": reader.template(section, "source") or client,
+        "details": _PAGERDUTY_DETAILS | plain,
+        "images": _rows(section, reader, "images", ("src", "alt", "href")),
+        "links": _rows(section, reader, "links", ("href", "text")),
+        "timeout_ns": section.go_duration_ns("timeout"),
+    }, http
+
+
+def _rows(
+    section: Section, reader: _Reader, name: str, keys: tuple[str, ...]
+) -> list[dict[str, str]]:
+    found = []
+    for node in section.items(name):
+        one = Section(node, name, section.problems)
+        found.append({key: reader.template(one, key) for key in keys})
+        one.refuse_rest()
+    return found
+
+
+def _opsgenie(
+    section: Section, reader: _Reader, http: HttpConfig
+) -> tuple[dict[str, Any], HttpConfig]:
+    key = secret(section, "api_key", reader.directory) or reader.common.opsgenie_api_key
+    if not key:
+        section.fault("no Opsgenie api_key is set, here or globally")
+    responders = _rows(section, reader, "responders", ("id", "name", "username", "type"))
+    for node, responder in zip(section.items("responders"), responders, strict=True):
+        if not any(responder[name] for name in ("id", "name", "username")):
+            section.fault("a responder needs one of id, username and name", node.line)
+        if "{{" not in responder["type"]:
+            responder["type"] = responder["type"].lower()
+            if responder["type"] not in _RESPONDERS:
+                section.fault(f"a responder's type must be one of {', '.join(_RESPONDERS)}",
+                              node.line)  # fmt: skip
+    options: dict[str, Any] = {
+        name: reader.template(section, name, f'{{{{ template "opsgenie.default.{name}" . }}}}')
+        for name in ("message", "description", "source")
+    }
+    for name in ("entity", "actions", "tags", "note", "priority"):
+        options[name] = reader.template(section, name)
+    api_url = url(section, "api_url") or reader.common.opsgenie_api_url
+    return options | {
+        "api_key": key,
+        "api_url": api_url.rstrip("/") + "/",
+        "details": reader.templates_of(section, "details"),
+        "responders": responders,
+        "update_alerts": section.boolean("update_alerts", default=False),
+    }, http
+
+
+def _sns(section: Section, reader: _Reader, http: HttpConfig) -> tuple[dict[str, Any], HttpConfig]:
+    options: dict[str, Any] = {
+        name: reader.template(section, name)
+        for name in ("topic_arn", "phone_number", "target_arn", "api_url")
+    }
+    if sum(bool(options[name]) for name in ("topic_arn", "phone_number", "target_arn")) != 1:
+        section.fault("exactly one of topic_arn, phone_number and target_arn must be set")
+    # Which of Go's HTTP clients is used changes nothing that can be seen.
+    section.boolean("use_aws_http_client", default=False)
+    for name in ("subject", "message"):
+        options[name] = reader.template(section, name, f'{{{{ template "sns.default.{name}" . }}}}')
+    return options | {
+        "attributes": reader.templates_of(section, "attributes"),
+        "sigv4": _sigv4(section),
+    }, http
+
+
+def _sigv4(section: Section) -> dict[str, str]:
+    found = section.section("sigv4")
+    names = ("region", "access_key", "secret_key", "profile", "role_arn", "external_id")
+    if found is None:
+        return dict.fromkeys(names, "")
+    options = {name: found.text(name) for name in names}
+    if found.has("use_fips_sts_endpoint"):
+        found.not_done(use_fips_sts_endpoint="STS is asked at its regional address")
+    found.refuse_rest()
+    if bool(options["access_key"]) != bool(options["secret_key"]):
+        found.fault("access_key and secret_key must be set together")
+    return options
+
+
+def _discord(
+    section: Section, reader: _Reader, http: HttpConfig
+) -> tuple[dict[str, Any], HttpConfig]:
+    options = _named_webhook(section, reader, "discord", ("title", "message"))
+    return options | {
+        "content": reader.template(section, "content"),
+        "username": section.text("username"),
+        "avatar_url": section.text("avatar_url"),
+    }, http
+
+
+def _msteams(
+    section: Section, reader: _Reader, http: HttpConfig
+) -> tuple[dict[str, Any], HttpConfig]:
+    return _named_webhook(section, reader, "msteams", ("title", "summary", "text")), http
+
+
+def _msteamsv2(
+    section: Section, reader: _Reader, http: HttpConfig
+) -> tuple[dict[str, Any], HttpConfig]:
+    return _named_webhook(section, reader, "msteamsv2", ("title", "text")), http
+
+
+def _named_webhook(
+    section: Section, reader: _Reader, kind: str, names: tuple[str, ...]
+) -> dict[str, Any]:
+    target = secret(section, "webhook_url", reader.directory)
+    if target.value:
+        url(section, "webhook_url")
+    if not target:
+        section.fault("one of webhook_url and webhook_url_file must be set")
+    return {"webhook_url": target} | {
+        name: reader.template(section, name, f'{{{{ template "{kind}.default.{name}" . }}}}')
+        for name in names
+    }
+
+
+_KINDS: Final[Mapping[str, _Read]] = {
+    "discord": _discord,
+    "email": _email,
+    "msteams": _msteams,
+    "msteamsv2": _msteamsv2,
+    "opsgenie": _opsgenie,
+    "pagerduty": _pagerduty,
+    "slack": _slack,
+    "sns": _sns,
+    "webhook": _webhook,
+}
