@@ -79,7 +79,7 @@ REFUSED = [
     ({"action": "hashmod", "target_label": "d"}, "requires non-zero modulus"),
     ({"action": "replace"}, "relabel configuration for replace action requires 'target_label' value"),
     ({"action": "lowercase"}, "requires 'target_label' value"),
-    ({"target_label": "${3}-x", "legacy_names": True}, 'is invalid \'target_label\' for replace action'),
+    ({"target_label": "${3}-x", "legacy_names": True}, "is invalid 'target_label' for replace action"),
     ({"target_label": "a-b", "legacy_names": True}, '"a-b" is invalid'),
     ({"action": "lowercase", "target_label": "d", "replacement": "x"}, "'replacement' can not be set"),
     ({"action": "labelmap", "regex": "x", "replacement": ""}, "is invalid 'replacement' for labelmap"),

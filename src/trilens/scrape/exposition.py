@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
 from trilens.protobuf_wire import block
 from trilens.query.promql.literals import quote
+from trilens.scrape.limits import Limits
 from trilens.scrape.names import is_label_name, is_metric_name
 
 Format = Literal["text", "openmetrics", "protobuf"]
@@ -64,16 +65,6 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """Of one scrape; 0 is no limit."""
-
-    samples: int = 0
-    labels: int = 0
-    label_name_bytes: int = 0
-    label_value_bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Reading:
     """How the bodies of a target are read. `relabel` gets the labels of each new series.
 
@@ -86,7 +77,7 @@ class Reading:
     legacy_names: bool = False
     classic_histograms: bool = False
     native_histograms: bool = False
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     relabel: Callable[[dict[str, str]], Mapping[str, str] | None] | None = None
 
 

@@ -20,9 +20,15 @@ from trilens.query.promql.literals import quote
 from trilens.scrape.client_config import Client, read_client
 from trilens.scrape.config_file import FILE_BYTES_MAX, Problem, Problems, Section, compose
 from trilens.scrape.discovery_config import Discovery, matching, read_discoveries
-from trilens.scrape.exposition import Limits
+from trilens.scrape.limits import Limits
 from trilens.scrape.names import is_label_name
-from trilens.scrape.relabel import ACTIONS, Rule
+from trilens.scrape.relabel import (
+    ACTIONS,
+    DEFAULT_REGEX,
+    DEFAULT_REPLACEMENT,
+    DEFAULT_SEPARATOR,
+    Rule,
+)
 
 PROTOCOLS: Final[Mapping[str, str]] = {
     "PrometheusProto": "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
@@ -319,15 +325,14 @@ def read_rules(section: Section, key: str, null: str, *, legacy: bool) -> tuple[
 
 
 def _rule(section: Section, *, legacy: bool) -> Rule | None:
-    default = Rule()
-    action = section.text("action", default.action).lower()
+    action = section.text("action", "replace").lower()
     values = {
         "source_labels": section.texts("source_labels"),
-        "separator": section.text("separator", default.separator),
-        "regex": section.text("regex", default.regex),
+        "separator": section.text("separator", DEFAULT_SEPARATOR),
+        "regex": section.text("regex", DEFAULT_REGEX),
         "modulus": section.integer("modulus"),
         "target_label": section.text("target_label"),
-        "replacement": section.text("replacement", default.replacement),
+        "replacement": section.text("replacement", DEFAULT_REPLACEMENT),
     }
     section.end()
     if action not in ACTIONS:

@@ -7,7 +7,6 @@ Pure functions of what the pools know, and their routes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -18,7 +17,13 @@ from starlette.routing import BaseRoute, Route
 
 from trilens.query.promql.durations import print_duration
 from trilens.scrape.pool import Pool
-from trilens.scrape.relabel import Rule, steps
+from trilens.scrape.relabel import (
+    DEFAULT_REGEX,
+    DEFAULT_REPLACEMENT,
+    DEFAULT_SEPARATOR,
+    Rule,
+    steps,
+)
 from trilens.scrape.scrape_loop import ScrapeLoop
 
 BASES: Final = ("/api/v1", "/workspaces/{workspace}/api/v1")
@@ -112,9 +117,19 @@ def relabel_steps(pools: Sequence[Pool], *, pool: str, labels: str) -> Json:
 
 def rule_json(rule: Rule) -> Json:
     """As in the file, without what is there by default."""
-    default = asdict(Rule())
-    names = ("source_labels", "separator", "regex", "modulus", "target_label", "replacement")
-    shown: Json = {name: value for name in names if (value := getattr(rule, name)) != default[name]}
+    defaults = {
+        "source_labels": None,
+        "separator": DEFAULT_SEPARATOR,
+        "regex": DEFAULT_REGEX,
+        "modulus": 0,
+        "target_label": "",
+        "replacement": DEFAULT_REPLACEMENT,
+    }
+    shown: Json = {
+        name: value
+        for name, default in defaults.items()
+        if (value := getattr(rule, name)) != default
+    }
     return shown | {"action": rule.action}
 
 
