@@ -57,7 +57,7 @@ def test_everything_of_a_job(tmp_path) -> None:
           fallback_scrape_protocol: PrometheusText0.0.4
           metrics_path: /m
           scheme: https
-          params: {"collect[]": [cpu, mem], x: 1}
+          params: {"collect[]": [cpu, mem], x: [1]}
           honor_labels: true
           honor_timestamps: no
           track_timestamps_staleness: yes
@@ -157,7 +157,7 @@ BOTH = [
     ("global: {}\n", None),
     ("global:\n" + JOB, None),
     (JOB + "  static_configs: [{targets: [a:1], labels: {x: y}}]\n", None),
-    (JOB + "  static_configs:\n  - targets: a:1\n", None),
+    (JOB + "  static_configs:\n  - targets: a:1\n", 4),
     (JOB + "  honor_labels: yes\n", None),
     (JOB + "  sample_limit: 5\n", None),
     (JOB + "  body_size_limit: 10MB\n", None),
@@ -199,7 +199,7 @@ BOTH = [
     (JOB + "  authorization: {type: Basic, credentials: x}\n", 3),
     (JOB + "  basic_auth: {username: u}\n  authorization: {credentials: x}\n", 4),
     (JOB + "  bearer_token_file: nowhere\n", 3),
-    (JOB + "  tls_config: {ca_file: nowhere}\n", 3),
+    (JOB + "  tls_config: {ca_file: nowhere}\n", None),
     (JOB + "  tls_config: {cert_file: nowhere}\n", 3),
     (JOB + "  tls_config: {min_version: TLS9}\n", 3),
     (JOB + "  file_sd_configs: [{files: [x.txt]}]\n", 3),

@@ -174,13 +174,13 @@ def test_openmetrics_refused(body, text) -> None:
 
 
 def test_exemplars_come_once() -> None:
-    body = 'a_total{c="d"} 1 # {trace_id="x",s="é"} 0.5 %s\nb 1 1.5 # {} 2\n# EOF\n'
+    body = 'a_total{c="d"} 1 # {trace_id="x",s="é"} 0.5%s\nb 1 1.5 # {} 2\n# EOF\n'
     read = Read()(body % "", "openmetrics")
     first = [('a_total{c="d"}', {"trace_id": "x", "s": "é"}, 0.5, read.at_ms), ("b", {}, 2.0, 1500)]
     assert read.exemplars() == first
     assert read(body % "", "openmetrics").exemplars() == []
-    assert read(body % "1.25", "openmetrics").exemplars() == [(*first[0][:3], 1250)]
-    assert read(body % "1.25", "openmetrics").exemplars() == []
+    assert read(body % " 1.25", "openmetrics").exemplars() == [(*first[0][:3], 1250)]
+    assert read(body % " 1.25", "openmetrics").exemplars() == []
     long = 'a_total{c="d"} 1 # {trace_id="' + "x" * 130 + '"} 0.5\n# EOF\n'
     assert read(long, "openmetrics").exemplars() == []
     assert read.error is None

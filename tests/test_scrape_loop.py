@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
@@ -15,7 +16,6 @@ from pathlib import Path
 import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.testclient import TestClient
 
 from exposing import labels_of, valued
 from trilens.clock import SystemClock
@@ -135,6 +135,18 @@ def scraping(config, written: Written):
         yield scraper
     finally:
         scraper.stop(10)
+
+
+class Client:
+    def __init__(self, routes) -> None:
+        self._transport = httpx.ASGITransport(Starlette(routes=routes))
+
+    def get(self, path: str, **more) -> httpx.Response:
+        async def asked() -> httpx.Response:
+            async with httpx.AsyncClient(transport=self._transport, base_url="http://x") as client:
+                return await client.get(path, **more)
+
+        return asyncio.run(asked())
 
 
 def a_job(name: str, address: str, path: str, more: str = "") -> str:
@@ -379,7 +391,7 @@ def test_the_api(exporter, tmp_path) -> None:
     with scraping(config_of(tmp_path, text), written) as scraper:
         written.wait("up@j", 1, 1)
         written.wait("up@other", 1, 0)
-        client = TestClient(Starlette(routes=targets_api.routes(scraper.pools)))
+        client = Client(targets_api.routes(scraper.pools))
         answer = client.get("/api/v1/targets").json()["data"]
         first, second = answer["activeTargets"]
         assert first["labels"] == {"instance": exporter.address, "job": "j", "env": "test"}

@@ -145,7 +145,8 @@ def _secret(section: Section, key: str, file_key: str, folder: Path) -> Secret:
     if value and name:
         section.problem(file_key, f"at most one of {key} & {file_key} must be configured")
     path = folder / name if name else None
-    if path is not None and not path.is_file():
+    # As promtool: a file of authorities may come later.
+    if path is not None and not path.is_file() and file_key != "ca_file":
         section.problem(file_key, f"error checking {file_key} {str(path)!r}: no such file")
     return Secret(value, path)
 

@@ -219,13 +219,15 @@ class Section:
         return sum(int(float(part[1]) * (1 << _UNITS[part[2]])) for part in parts)
 
     def texts(self, key: str) -> tuple[str, ...] | None:
-        """A list of texts; one alone is a list of one, as in yaml.v2."""
+        """A list of texts."""
         value = self.value(key)
         if value is None:
             return None
-        items = value.value if isinstance(value, yaml.SequenceNode) else [value]
+        if not isinstance(value, yaml.SequenceNode):
+            self.problems.add(value, f"cannot unmarshal {_shown(value)} into []string")
+            return ()
         found = []
-        for item in items:
+        for item in value.value:
             if isinstance(item, yaml.ScalarNode):
                 found.append("" if is_null(item) else str(item.value))
             else:

@@ -357,7 +357,7 @@ def explained(body: bytes, result: _Result, scratch: Scratch, options: _Options)
         .split(b" ")[0]
         .decode("utf-8", "replace")
     )
-    unit = shown(result.about_end - result.number, result.about_end)
+    unit = shown(result.token_start, result.token_end)
     texts: Mapping[int, Callable[[], str]] = {
         1: lambda: (
             f"{EXPECTED[result.number]}, got "

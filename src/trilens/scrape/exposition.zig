@@ -671,7 +671,8 @@ const Scrape = struct {
                 const is_suffix = text.len == 0 or (std.mem.endsWith(u8, raw, text) and
                     raw.len > text.len and raw[raw.len - text.len - 1] == '_');
                 if (!is_suffix) {
-                    self.result.number = text.len;
+                    self.result.token_start = @intFromPtr(text.ptr) - @intFromPtr(self.body.ptr);
+                    self.result.token_end = self.result.token_start + text.len;
                     return self.refuse_about(.unit_suffix, raw);
                 }
                 self.unit = text;
@@ -712,8 +713,8 @@ const Scrape = struct {
         try put_length(out, 0x1a, size);
         if (kind != .unknown) try out.appendSlice(gpa, &.{ 0x08, @backingInt(kind) });
         try put_text(out, 0x12, self.family);
-        try put_text(out, 0x1a, help);
-        if (self.unit.len > 0) try put_text(out, 0x22, self.unit);
+        try put_text(out, 0x22, help);
+        if (self.unit.len > 0) try put_text(out, 0x2a, self.unit);
     }
 
     fn help_text(self: *Scrape, text: []const u8) Failure![]const u8 {
