@@ -233,13 +233,17 @@ def test_as_promtool_has_it(tmp_path, text, line) -> None:
         assert found[0][0] == line, found
     if PROMTOOL is not None:
         done = subprocess.run(
-            [PROMTOOL, "check", "config", tmp_path / "prometheus.yml"], capture_output=True, check=False
+            [PROMTOOL, "check", "config", tmp_path / "prometheus.yml"],
+            capture_output=True,
+            check=False,
         )
         assert (done.returncode == 0) == (line is None), done.stderr
 
 
 def test_all_problems_at_once(tmp_path) -> None:
-    found = problems(tmp_path, "unknown: 1\nscrape_configs:\n- job_name: a\n  scheme: [x]\n- foo: 1\n")
+    found = problems(
+        tmp_path, "unknown: 1\nscrape_configs:\n- job_name: a\n  scheme: [x]\n- foo: 1\n"
+    )
     assert [line for line, _ in found] == [1, 4, 5, 5]
 
 

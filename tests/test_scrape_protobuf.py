@@ -42,7 +42,9 @@ COUNTER, GAUGE, SUMMARY, UNTYPED, HISTOGRAM, GAUGE_HISTOGRAM = range(6)
 
 
 def family(name: str, kind: int, *metrics: dict, **more: str) -> bytes:
-    body = CLIENT["MetricFamily"](name=name, type=kind, metric=list(metrics), **more).SerializeToString()
+    body = CLIENT["MetricFamily"](
+        name=name, type=kind, metric=list(metrics), **more
+    ).SerializeToString()
     return varint(len(body)) + body
 
 
@@ -50,7 +52,11 @@ def pairs(**labels: str) -> list[dict[str, str]]:
     return [{"name": name, "value": value} for name, value in labels.items()]
 
 
-EXEMPLAR = {"label": pairs(trace_id="x"), "value": 0.5, "timestamp": {"seconds": 1_790_000_000, "nanos": 5_000_000}}
+EXEMPLAR = {
+    "label": pairs(trace_id="x"),
+    "value": 0.5,
+    "timestamp": {"seconds": 1_790_000_000, "nanos": 5_000_000},
+}
 NATIVE = {
     "sample_count": 6, "sample_sum": 1.5, "schema": -2, "zero_threshold": 1e-6, "zero_count": 1,
     "positive_span": [{"offset": -3, "length": 2}, {"offset": 5, "length": 1}], "positive_delta": [2, -1, 1],
@@ -62,8 +68,18 @@ NATIVE = {
 
 def test_the_simple_types() -> None:
     body = (
-        family("c_total", COUNTER, {"label": pairs(a="b"), "counter": {"value": 1, "exemplar": EXEMPLAR}}, help="C.")
-        + family("g", GAUGE, {"gauge": {"value": -1.5}, "timestamp_ms": NOW_MS}, {"label": pairs(instance="x"), "gauge": {}})
+        family(
+            "c_total",
+            COUNTER,
+            {"label": pairs(a="b"), "counter": {"value": 1, "exemplar": EXEMPLAR}},
+            help="C.",
+        )
+        + family(
+            "g",
+            GAUGE,
+            {"gauge": {"value": -1.5}, "timestamp_ms": NOW_MS},
+            {"label": pairs(instance="x"), "gauge": {}},
+        )
         + family("u.x", UNTYPED, {"label": pairs(**{"l.m": "é"}), "untyped": {"value": math.nan}})
     )
     read = Read()
@@ -74,14 +90,25 @@ def test_the_simple_types() -> None:
         }  # fmt: skip
         expected = [('c_total{a="b"}', {"trace_id": "x"}, 0.5, 1_790_000_000_005)]
         assert read.exemplars() == ([] if turn else expected)
-        assert read.metadata() == ({} if turn else {"c_total": (1, "C.", ""), "g": (2, "", ""), "u.x": (0, "", "")})
+        assert read.metadata() == (
+            {} if turn else {"c_total": (1, "C.", ""), "g": (2, "", ""), "u.x": (0, "", "")}
+        )
 
 
 def test_summaries_and_classic_histograms() -> None:
-    summary = {"sample_count": 3, "sample_sum": 4.5, "quantile": [{"quantile": 0.5, "value": 1}, {"quantile": 1, "value": 2}]}
+    summary = {
+        "sample_count": 3,
+        "sample_sum": 4.5,
+        "quantile": [{"quantile": 0.5, "value": 1}, {"quantile": 1, "value": 2}],
+    }
     bucket = {"cumulative_count": 2, "upper_bound": 5, "exemplar": EXEMPLAR}
     body = family("s", SUMMARY, {"summary": summary}) + family(
-        "h", HISTOGRAM, {"label": pairs(z="1"), "histogram": {"sample_count": 3, "sample_sum": 9, "bucket": [bucket]}}
+        "h",
+        HISTOGRAM,
+        {
+            "label": pairs(z="1"),
+            "histogram": {"sample_count": 3, "sample_sum": 9, "bucket": [bucket]},
+        },
     )
     read = Read()
     for _ in range(2):
@@ -94,22 +121,38 @@ def test_summaries_and_classic_histograms() -> None:
 
 def test_native_histograms() -> None:
     body = family("h", HISTOGRAM, {"label": pairs(a="b"), "histogram": NATIVE})
-    classic = {'h_bucket{a="b", le="0.5"}': 2, 'h_bucket{a="b", le="+Inf"}': 6, 'h_count{a="b"}': 6, 'h_sum{a="b"}': 1.5}
+    classic = {
+        'h_bucket{a="b", le="0.5"}': 2,
+        'h_bucket{a="b", le="+Inf"}': 6,
+        'h_count{a="b"}': 6,
+        'h_sum{a="b"}': 1.5,
+    }
     assert Read()(body, "protobuf").samples() == classic
-    assert Read(native_histograms=True, classic_histograms=True)(body, "protobuf").samples() == classic
+    assert (
+        Read(native_histograms=True, classic_histograms=True)(body, "protobuf").samples() == classic
+    )
     read = Read(native_histograms=True)
     for _ in range(2):
         assert read(body, "protobuf").samples() == {}
         ((name, found),) = read.histograms().items()
         assert name == 'h{a="b"}'
-        assert (found.count_int, found.sum, found.schema, found.zero_threshold, found.zero_count_int) == (6, 1.5, -2, 1e-6, 1)
+        assert (
+            found.count_int,
+            found.sum,
+            found.schema,
+            found.zero_threshold,
+            found.zero_count_int,
+        ) == (6, 1.5, -2, 1e-6, 1)
         assert [(one.offset, one.length) for one in found.positive_spans] == [(-3, 2), (5, 1)]
         assert (list(found.positive_deltas), list(found.negative_deltas)) == ([2, -1, 1], [1])
         assert found.timestamp == read.at_ms
         assert (read.scraped.scraped, read.scraped.kept) == (1, 1)
     assert read("", "protobuf").histograms()['h{a="b"}'].timestamp == read.at_ms
     assert math.isnan(read.histograms()['h{a="b"}'].sum)
-    assert Read(native_histograms=True)(body, "protobuf").exemplars()[0][2:] == (0.5, 1_790_000_000_005)
+    assert Read(native_histograms=True)(body, "protobuf").exemplars()[0][2:] == (
+        0.5,
+        1_790_000_000_005,
+    )
 
 
 def test_float_and_gauge_histograms() -> None:
@@ -117,9 +160,15 @@ def test_float_and_gauge_histograms() -> None:
         "sample_count_float": 2.5, "sample_sum": 1, "schema": 0, "zero_threshold": 0.1, "zero_count_float": 0.5,
         "positive_span": [{"offset": 0, "length": 2}], "positive_count": [1.5, 0.5],
     }  # fmt: skip
-    read = Read(native_histograms=True)(family("h", GAUGE_HISTOGRAM, {"histogram": floats}), "protobuf")
+    read = Read(native_histograms=True)(
+        family("h", GAUGE_HISTOGRAM, {"histogram": floats}), "protobuf"
+    )
     found = read.histograms()["h"]
-    assert (found.count_float, found.zero_count_float, list(found.positive_counts)) == (2.5, 0.5, [1.5, 0.5])
+    assert (found.count_float, found.zero_count_float, list(found.positive_counts)) == (
+        2.5,
+        0.5,
+        [1.5, 0.5],
+    )
     assert found.reset_hint == 3
 
 
@@ -131,7 +180,11 @@ def test_relabelled() -> None:
     read = Read(native_histograms=True, classic_histograms=True, relabel=relabel)
     for _ in range(2):
         read(body, "protobuf")
-        assert set(read.samples()) == {'h_bucket{le="0.5", new="x"}', 'h_bucket{le="+Inf", new="x"}', 'h_count{new="x"}'}
+        assert set(read.samples()) == {
+            'h_bucket{le="0.5", new="x"}',
+            'h_bucket{le="+Inf", new="x"}',
+            'h_count{new="x"}',
+        }
         assert set(read.histograms()) == {'h{new="x"}'}
 
 
@@ -146,7 +199,9 @@ REFUSED = [
 
 @pytest.mark.parametrize("body", REFUSED)
 def test_refused(body) -> None:
-    read = Read(native_histograms=True)(family("ok", GAUGE, {"gauge": {}}), "protobuf")(body, "protobuf")
+    read = Read(native_histograms=True)(family("ok", GAUGE, {"gauge": {}}), "protobuf")(
+        body, "protobuf"
+    )
     assert read.error is not None
     assert read.samples() == {"ok": "stale"}
 
@@ -157,7 +212,10 @@ SOUND = family("h", HISTOGRAM, {"label": pairs(a="b"), "histogram": NATIVE}) + f
 
 
 @settings(max_examples=1000, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, len(SOUND) - 1), st.integers(0, 255)), max_size=6), st.integers(0, len(SOUND)))
+@given(
+    st.lists(st.tuples(st.integers(0, len(SOUND) - 1), st.integers(0, 255)), max_size=6),
+    st.integers(0, len(SOUND)),
+)
 def test_damaged_bodies_are_read_or_refused(changes, size) -> None:
     body = bytearray(SOUND)
     for place, byte in changes:

@@ -61,6 +61,7 @@ class _Files:
         self._tell = tell
         self._fail = fail
         self._held: dict[str, list[Group]] = {}
+        self._failures: list[str] = []
         self._stamps: dict[str, tuple[int, int, int]] = {}
 
     async def run(self) -> None:
@@ -70,6 +71,9 @@ class _Files:
             if await asyncio.to_thread(self._look) or is_first:
                 self._tell([group for groups in self._held.values() for group in groups])
             is_first = False
+            for text in self._failures:
+                self._fail(text)
+            self._failures.clear()
             await asyncio.sleep(wait_s)
 
     def _look(self) -> bool:
@@ -84,7 +88,7 @@ class _Files:
             try:
                 self._held[name] = groups_of_file(Path(name))
             except ValueError as error:
-                self._fail(str(error))
+                self._failures.append(str(error))
         self._stamps = stamps
         return bool(changed or gone)
 

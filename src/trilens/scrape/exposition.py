@@ -369,7 +369,7 @@ def explained(body: bytes, result: _Result, scratch: Scratch, options: _Options)
         5: lambda: f"unit {unit} not a suffix of metric {about}",
         6: lambda: "unexpected data after # EOF",
         7: lambda: "data does not end with # EOF",
-        8: lambda: f"strconv.ParseFloat: parsing {about}: invalid syntax while parsing: {entry}",
+        8: lambda: f"{_float_refused(about)} while parsing: {entry}",
         9: lambda: (
             f"strconv.ParseFloat: parsing {about}: value out of range while parsing: {entry}"
         ),
@@ -392,6 +392,12 @@ def explained(body: bytes, result: _Result, scratch: Scratch, options: _Options)
         26: lambda: "a native histogram whose spans and buckets do not agree",
     }
     return texts[result.failure]()
+
+
+def _float_refused(text: str) -> str:
+    if any(character in text for character in "pP_"):
+        return "unsupported character in float"
+    return f"strconv.ParseFloat: parsing {text}: invalid syntax"
 
 
 def _declare(name: str, result: type | None, *arguments: type) -> None:

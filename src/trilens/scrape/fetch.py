@@ -168,7 +168,8 @@ class Fetcher:
         parts: list[bytes] = []
         held = 0
         try:
-            unpack = _Unpacker().feed if is_packed else _plain
+            unpacker = _Unpacker() if is_packed else None
+            unpack = _plain if unpacker is None else unpacker.feed
             async for chunk in response.stream:  # type: ignore[union-attr]
                 for part in unpack(chunk, self._limit_bytes + 1 - held):
                     self._budget.hold(len(part))
@@ -176,7 +177,7 @@ class Fetcher:
                     parts.append(part)
                 if held > self._limit_bytes:
                     raise BodyTooLarge("body size limit exceeded")
-            if is_packed and unpack.__self__.is_within:  # type: ignore[attr-defined]
+            if unpacker is not None and unpacker.is_within:
                 raise ScrapeFailed("unexpected EOF")
         finally:
             self._budget.release(held)

@@ -114,16 +114,17 @@ class Pool:
         self._kept = {key: loop.exposition for key, loop in self._left.items()}
         if not is_read_alike:
             self._kept = {}
-        held = dict(zip(self.job.discoveries, self._told(), strict=True))
-        told = [held.get(discovery) for discovery in job.discoveries]
+        # What an unchanged discoverer has told holds until it tells again.
+        before = [(one, self._groups.get(n)) for n, one in enumerate(self.job.discoveries)]
+        told = [
+            next((groups for one, groups in before if one == discovery), None)
+            for discovery in job.discoveries
+        ]
         self._groups = {number: groups for number, groups in enumerate(told) if groups is not None}
         self.job, self._loops = job, {}
         self.discovery_errors.clear()
         self.start()
         self._sync()
-
-    def _told(self) -> list[Sequence[Group] | None]:
-        return [self._groups.get(number) for number in range(len(self.job.discoveries))]
 
     async def remove(self) -> None:
         """The job is gone: each target gets its markers."""

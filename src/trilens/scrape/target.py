@@ -96,7 +96,7 @@ def populate(job: Job, groups: Iterable[Group]) -> tuple[list[Target], list[Drop
 
 
 def discovered_labels(job: Job, group: Mapping[str, str], target: Mapping[str, str]) -> Labels:
-    labels = {name: value for name, value in (group | target).items() if value}
+    labels = {name: value for name, value in {**group, **target}.items() if value}
     of_job = {
         "job": job.name,
         "__scrape_interval__": print_duration(job.interval_ms),
