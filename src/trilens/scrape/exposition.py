@@ -11,12 +11,13 @@
 What is accepted, refused and said is as in Prometheus 3 (model/textparse, scrape), but a zero byte
 outside of quotes is refused, not the end. A failed scrape leaves nothing but markers.
 
-exposition.zig, compiled by `make setup`. Not for several threads at once.
+exposition.zig, compiled by `make setup`. Of several threads one waits for the other.
 """
 
 from __future__ import annotations
 
 import ctypes
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -160,6 +161,7 @@ class Exposition:
         `seed` should be secret: nobody can then choose names that collide.
         """
         head = label_fields(labels)
+        self._turn = threading.Lock()  # a scrape that was cancelled may still be read
         self._reading = reading
         self._target = _LIBRARY.open_target(seed, head, len(head))
         if not self._target:
@@ -184,6 +186,12 @@ class Exposition:
         all_metadata: bool = False,
     ) -> Scraped:
         """One scrape, at `time_ms`. With `all_metadata` what is known of families is sent again."""
+        with self._turn:
+            return self._read_whole(body, form, time_ms, scratch, all_metadata=all_metadata)
+
+    def _read_whole(
+        self, body: bytes, form: Format, time_ms: int, scratch: Scratch, *, all_metadata: bool
+    ) -> Scraped:
         options = self._options(form, time_ms, all_metadata=all_metadata)
         result = _Result()
         try:
@@ -200,8 +208,9 @@ class Exposition:
 
     def end(self, time_ms: int, scratch: Scratch) -> bytes:
         """Markers of staleness for all that was there: the target failed, or is gone."""
-        self._end(scratch, self._options("text", time_ms), _Result(), has_failed=True)
-        return scratch.bytes(0)
+        with self._turn:
+            self._end(scratch, self._options("text", time_ms), _Result(), has_failed=True)
+            return scratch.bytes(0)
 
     def _options(self, form: Format, time_ms: int, *, all_metadata: bool = False) -> _Options:
         reading, limits = self._reading, self._reading.limits

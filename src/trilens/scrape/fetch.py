@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -175,8 +175,10 @@ class Fetcher:
                     self._budget.hold(len(part))
                     held += len(part)
                     parts.append(part)
-                if held > self._limit_bytes:
-                    raise BodyTooLarge("body size limit exceeded")
+                    if held > self._limit_bytes:
+                        raise BodyTooLarge("body size limit exceeded")
+                    if len(part) >= _UNPACK_BYTES:
+                        await asyncio.sleep(0)  # a little that unpacks to much holds up nobody
             if unpacker is not None and unpacker.is_within:
                 raise ScrapeFailed("unexpected EOF")
         finally:
@@ -184,8 +186,8 @@ class Fetcher:
         return Fetched(b"".join(parts), response.headers.get("content-type", ""))
 
 
-def _plain(chunk: bytes, _room: int) -> list[bytes]:
-    return [chunk]
+def _plain(chunk: bytes, _room: int) -> Iterator[bytes]:
+    yield chunk
 
 
 class _Unpacker:
@@ -195,9 +197,8 @@ class _Unpacker:
         self._member = zlib.decompressobj(zlib.MAX_WBITS | 16)
         self.is_within = True
 
-    def feed(self, chunk: bytes, room: int) -> list[bytes]:
+    def feed(self, chunk: bytes, room: int) -> Iterator[bytes]:
         """What `chunk` unpacks to, at most `room` bytes. Raises ScrapeFailed."""
-        parts: list[bytes] = []
         try:
             is_full = False  # then zlib may hold more of what it has unpacked
             while (chunk or is_full) and room > 0:
@@ -207,12 +208,11 @@ class _Unpacker:
                 part = self._member.decompress(chunk, most)
                 is_full = len(part) == most and not self._member.eof
                 room -= len(part)
-                parts.append(part)
+                yield part
                 chunk = self._member.unused_data or self._member.unconsumed_tail
         except zlib.error as error:
             raise ScrapeFailed(f"gzip: {error}") from None
         self.is_within = not self._member.eof
-        return parts
 
 
 def _why(error: Exception) -> str:

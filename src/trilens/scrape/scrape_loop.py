@@ -173,7 +173,7 @@ class ScrapeLoop:
         if len(fetched.body) <= INLINE_BYTES:
             return self._read_now(fetched.body, form, time_ms, self._shared.scratch, everything)
         loop = asyncio.get_running_loop()
-        # Should this be cancelled, the thread goes on: nobody else may use the exposition then.
+        # Should this be cancelled, the thread goes on; the exposition is locked while it does.
         return await asyncio.shield(
             loop.run_in_executor(
                 self._shared.workers, self._read_now, fetched.body, form, time_ms, Scratch(),
