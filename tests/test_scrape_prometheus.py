@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import subprocess
 import time
 
@@ -18,6 +19,7 @@ from scraping import PROMETHEUS, a_shop, free_port, needs_prometheus
 from test_scrape_exposition import OPEN, OPEN_REFUSED, TEXT, TEXT_REFUSED
 from test_scrape_loop import TEXT as PLAIN
 from test_scrape_loop import Exporter, exporter  # noqa: F401 - a fixture
+from trilens.scrape.scrape_loop import format_of
 
 OPEN_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 NEWER = ('{"', "le=", "quantile=", '"é"', '"x.y"', "\0", '""}', 'b="1",b="2"', "{a=", "{} 1")
@@ -133,3 +135,43 @@ def test_exporters_of_the_shop() -> None:
         (histogram,) = read.histograms().values()
         assert list(histogram.positive_deltas) == [2, -1, 1]
         assert math.isclose(histogram.sum, 1.5)
+
+
+@pytest.mark.skipif(
+    shutil.which("prometheus-node-exporter") is None, reason="LEFT OUT: no node exporter"
+)
+def test_the_node_exporter(tmp_path) -> None:
+    """Each of its lines is a sample with the value that stands there."""
+    port = free_port()
+    process = subprocess.Popen(
+        ["prometheus-node-exporter", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        for accept in ("text/plain", OPEN_TYPE):
+            page = page_of(f"http://127.0.0.1:{port}/metrics", accept)
+            body, form = page.content, format_of(page.headers["content-type"], "")
+            read = Read()
+            for turn in range(2):
+                read(body, form)
+                assert read.error is None
+                lines = [line for line in body.decode().splitlines() if not line.startswith("#")]
+                assert (read.scraped.scraped, read.scraped.kept) == (len(lines), len(lines))
+                assert read.scraped.added == (0 if turn else len(lines))
+                values = sorted(float(line.rsplit(" ", 1)[1]) for line in lines)
+                found = read.samples()
+                assert len(found) == len(lines) > 200
+                assert sorted(float(value) for value in found.values()) == values
+    finally:
+        process.kill()
+        process.wait()
+
+
+def page_of(url: str, accept: str) -> httpx.Response:
+    until = time.monotonic() + 20
+    while True:
+        try:
+            return httpx.get(url, headers={"accept": accept}, trust_env=False)
+        except httpx.HTTPError:
+            assert time.monotonic() < until
+            time.sleep(0.1)
