@@ -1,0 +1,13 @@
+"""Scraping: targets out of a prometheus.yml, asked in time, and what they expose as remote write.
+
+Config      prometheus.yml as it is: config_file (the file, with its lines), scrape_config (what of
+            it is about scraping), client_config (how a request is made), relabel
+Targets     discovery (who finds groups of targets), target (what relabelling makes of them), pool
+            (those of one job), scraper (all jobs, on an event loop in a thread of its own)
+A scrape    fetch (one GET, within its time and its size) -> exposition (bytes to a WriteRequest, in
+            machine code) -> report (up and its like) -> `write`, which is given
+Told        status: what /api/v1/targets and /api/v1/scrape_pools answer
+
+A target that sends garbage, gigabytes or a byte a second fails its own scrape: the time, the
+bytes, the series and the labels of each have limits, and large bodies are read in other threads.
+"""

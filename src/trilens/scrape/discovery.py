@@ -1,0 +1,235 @@
+"""Finds groups of targets, again and again: each discoverer tells what it has when that changes.
+
+Static      once
+Files       when a file changes, which is seen within POLL_S; a file that cannot be read leaves
+            what it said before
+HTTP        every refresh_interval; what cannot be fetched or read leaves what was said before
+DNS         A and AAAA, through the system's resolver
+
+`tell(groups)` gets all groups of a discoverer. What fails is told by `fail(text)`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from trilens.query.promql.durations import print_duration
+from trilens.scrape.authorization import Authorization
+from trilens.scrape.config_file import FILE_BYTES_MAX, Problems, Section, compose
+from trilens.scrape.discovery_config import (
+    Discovery,
+    DnsDiscovery,
+    FileDiscovery,
+    Group,
+    HttpDiscovery,
+    StaticDiscovery,
+    matching,
+    read_group,
+)
+from trilens.scrape.fetch import Budget, Fetched, Fetcher, ScrapeFailed
+from trilens.scrape.tls import TlsContext
+
+POLL_S: Final = 2.0
+HTTP_TIMEOUT_S: Final = 30.0
+TARGETS_MAX: Final = 200_000
+Tell = Callable[[Sequence[Group]], None]
+Fail = Callable[[str], None]
+
+
+async def discover(discovery: Discovery, tell: Tell, fail: Fail) -> None:
+    """Runs until it is cancelled, but for static groups."""
+    match discovery:
+        case StaticDiscovery():
+            tell(discovery.groups)
+        case FileDiscovery():
+            await _Files(discovery, tell, fail).run()
+        case HttpDiscovery():
+            await _http(discovery, tell, fail)
+        case DnsDiscovery():
+            await _dns(discovery, tell, fail)
+
+
+class _Files:
+    def __init__(self, discovery: FileDiscovery, tell: Tell, fail: Fail) -> None:
+        self._discovery = discovery
+        self._tell = tell
+        self._fail = fail
+        self._held: dict[str, list[Group]] = {}
+        self._failures: list[str] = []
+        self._stamps: dict[str, tuple[int, int, int]] = {}
+
+    async def run(self) -> None:
+        wait_s = min(POLL_S, self._discovery.refresh_ms / 1000)
+        is_first = True
+        while True:
+            if await asyncio.to_thread(self._look) or is_first:
+                self._tell([group for groups in self._held.values() for group in groups])
+            is_first = False
+            for text in self._failures:
+                self._fail(text)
+            self._failures.clear()
+            await asyncio.sleep(wait_s)
+
+    def _look(self) -> bool:
+        """Whether something has changed."""
+        names = sorted({str(path) for one in self._discovery.patterns for path in matching(one)})
+        stamps = {name: stamp for name in names if (stamp := _stamp(name)) is not None}
+        changed = [name for name, stamp in stamps.items() if self._stamps.get(name) != stamp]
+        gone = self._stamps.keys() - stamps.keys()
+        for name in gone:
+            self._held.pop(name, None)
+        for name in changed:
+            try:
+                self._held[name] = groups_of_file(Path(name))
+            except ValueError as error:
+                self._failures.append(str(error))
+        self._stamps = stamps
+        return bool(changed or gone)
+
+
+def _stamp(name: str) -> tuple[int, int, int] | None:
+    try:
+        found = Path(name).stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def groups_of_file(path: Path) -> list[Group]:
+    """YAML, of which JSON is a part. Raises ValueError: what is wrong with the file."""
+    problems = Problems(path)
+    try:
+        if path.stat().st_size > FILE_BYTES_MAX:
+            raise ValueError(f"{path}: larger than {FILE_BYTES_MAX} bytes")
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    root = compose("{list: " + text + "\n}" if path.suffix.lower() == ".json" else text, problems)
+    if path.suffix.lower() == ".json":
+        sections = Section(root, problems, "list").sections("list", "targetgroup.Group")
+    else:
+        sections = iter(
+            [Section(one, problems, "targetgroup.Group") for one in root.value]
+            if root is not None and isinstance(root.value, list)
+            else []
+        )
+    groups = [read_group(one, f"{path}:{number}") for number, one in enumerate(sections)]
+    if problems.found:
+        raise ValueError("; ".join(str(one) for one in problems.found[:5]))
+    return [
+        Group(one.source, one.targets, {**one.labels, "__meta_filepath": str(path)})
+        for one in groups
+    ]
+
+
+async def _http(discovery: HttpDiscovery, tell: Tell, fail: Fail) -> None:
+    refresh_s = discovery.refresh_ms / 1000
+    headers = {
+        "accept": "application/json",
+        "x-prometheus-refresh-interval-seconds": f"{refresh_s:g}",
+    }
+    try:
+        fetcher = Fetcher(
+            discovery.url,
+            discovery.client,
+            authorization=Authorization(discovery.client),
+            tls=TlsContext(discovery.client.tls),
+            headers=headers,
+            budget=Budget(),
+            body_bytes_max=FILE_BYTES_MAX,
+        )
+    except ScrapeFailed as error:
+        fail(str(error))
+        return
+    before: bytes | None = None
+    try:
+        while True:
+            try:
+                fetched = await fetcher.get(HTTP_TIMEOUT_S)
+                if fetched.body != before:
+                    tell(groups_of_answer(fetched, discovery.url))
+                    before = fetched.body
+            except (ScrapeFailed, ValueError) as error:
+                fail(f"{discovery.url}: {error}")
+            await asyncio.sleep(refresh_s)
+    finally:
+        await fetcher.close()
+
+
+def groups_of_answer(fetched: Fetched, url: str) -> list[Group]:
+    if fetched.content_type.partition(";")[0].strip() != "application/json":
+        raise ValueError(f"unsupported content type {fetched.content_type!r}")
+    return groups_of_json(fetched.body, url)
+
+
+def groups_of_json(body: bytes, url: str) -> list[Group]:
+    """What a server of http_sd answers. Raises ValueError."""
+    answer: Any = orjson.loads(body)
+    if not isinstance(answer, list):
+        raise ValueError("the answer is no list of groups")  # noqa: TRY004 - of what was sent
+    groups = []
+    for number, one in enumerate(answer):
+        if not isinstance(one, dict):
+            raise ValueError(f"group {number} is no object")  # noqa: TRY004
+        targets, labels = one.get("targets") or [], one.get("labels") or {}
+        is_sound = isinstance(targets, list) and all(isinstance(target, str) for target in targets)
+        if not is_sound or not isinstance(labels, dict):
+            raise ValueError(f"group {number} has no list of targets, or no map of labels")
+        if not all(isinstance(value, str) for value in labels.values()):
+            raise ValueError(f"group {number} has a label that is no text")
+        found = tuple({"__address__": target} for target in targets)
+        groups.append(Group(f"{url}:{number}", found, {**labels, "__meta_url": url}))
+    if sum(len(group.targets) for group in groups) > TARGETS_MAX:
+        raise ValueError(f"more than {TARGETS_MAX} targets")
+    return groups
+
+
+async def _dns(discovery: DnsDiscovery, tell: Tell, fail: Fail) -> None:
+    held: dict[str, Group] = {}
+    loop = asyncio.get_running_loop()
+    family = socket.AF_INET if discovery.record == "A" else socket.AF_INET6
+    while True:
+        for name in discovery.names:
+            try:
+                found = await loop.getaddrinfo(
+                    name, discovery.port, family=family, type=socket.SOCK_STREAM
+                )
+            except OSError as error:
+                fail(f"lookup {name}: {error}")
+                continue
+            addresses = sorted({str(entry[4][0]) for entry in found})
+            held[name] = _dns_group(name, addresses, discovery.port)
+        tell(list(held.values()))
+        await asyncio.sleep(discovery.refresh_ms / 1000)
+
+
+def _dns_group(name: str, addresses: list[str], port: int) -> Group:
+    return Group(
+        name,
+        tuple(
+            {
+                "__address__": f"[{address}]:{port}" if ":" in address else f"{address}:{port}",
+                "__meta_dns_name": name,
+            }
+            for address in addresses
+        ),
+    )
+
+
+def named(discovery: Discovery) -> str:
+    """For errors and the API: which discoverer this is."""
+    match discovery:
+        case StaticDiscovery():
+            return "static"
+        case FileDiscovery():
+            return "file " + " ".join(str(one) for one in discovery.patterns)
+        case HttpDiscovery():
+            return f"http {discovery.url} every {print_duration(discovery.refresh_ms)}"
+        case DnsDiscovery():
+            return f"dns {' '.join(discovery.names)}"

@@ -1,0 +1,161 @@
+"""Who finds targets: static_configs, file_sd, http_sd, dns_sd of a scrape config.
+
+All other kinds that Prometheus knows are named as not supported, with their lines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from trilens.scrape.client_config import Client, read_client
+from trilens.scrape.config_file import Section
+from trilens.scrape.names import is_label_name
+
+OTHER_KINDS: Final = (
+    "aws", "azure", "consul", "digitalocean", "docker", "dockerswarm", "ec2", "eureka", "gce",
+    "hetzner", "ionos", "kubernetes", "kuma", "lightsail", "linode", "marathon", "nerve", "nomad",
+    "oci", "openstack", "outscale", "ovhcloud", "puppetdb", "scaleway", "serverset", "stackit",
+    "triton", "uyuni", "vultr",
+)  # fmt: skip
+_FILE_NAME: Final = re.compile(r"[^*]*(\*[^/]*)?\.(json|yml|yaml|JSON|YML|YAML)")
+_RECORDS: Final = ("SRV", "A", "AAAA", "MX", "NS")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Targets that were found together. `source` names it among those of one discoverer."""
+
+    source: str
+    targets: tuple[Mapping[str, str], ...]
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StaticDiscovery:
+    groups: tuple[Group, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileDiscovery:
+    patterns: tuple[Path, ...]
+    refresh_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class HttpDiscovery:
+    url: str
+    refresh_ms: int
+    client: Client
+
+
+@dataclass(frozen=True, slots=True)
+class DnsDiscovery:
+    names: tuple[str, ...]
+    record: str
+    port: int
+    refresh_ms: int
+
+
+Discovery = StaticDiscovery | FileDiscovery | HttpDiscovery | DnsDiscovery
+
+
+def read_discoveries(section: Section, folder: Path, *, legacy: bool) -> tuple[Discovery, ...]:
+    for kind in OTHER_KINDS:
+        section.not_done(f"{kind}_sd_configs")
+    groups = tuple(
+        read_group(one, str(number), legacy=legacy)
+        for number, one in enumerate(
+            section.sections("static_configs", "struct", "empty or null section in static_configs")
+        )
+    )
+    found: list[Discovery] = [StaticDiscovery(groups)] if groups else []
+    null = "empty or null section in {}"
+    for key, read in (
+        ("file_sd_configs", _file),
+        ("http_sd_configs", _http),
+        ("dns_sd_configs", _dns),
+    ):
+        found += [read(one, folder) for one in section.sections(key, key, null.format(key))]
+    return tuple(found)
+
+
+def read_group(section: Section, source: str, *, legacy: bool = False) -> Group:
+    """One of static_configs, or of a file of file_sd."""
+    targets = section.texts("targets") or ()
+    labels = section.text_map("labels")
+    for name in labels:
+        if not is_label_name(name, legacy=legacy):
+            section.problem("labels", f'"{name}" is not a valid label name')
+    for target in targets:
+        if "/" in target:
+            section.problem("targets", f'"{target}" is not a valid hostname')
+    section.end()
+    return Group(source, tuple({"__address__": target} for target in targets), labels)
+
+
+def _file(section: Section, folder: Path) -> FileDiscovery:
+    names = section.texts("files") or ()
+    if not names:
+        section.problem(
+            "files", "file service discovery config must contain at least one path name"
+        )
+    for name in names:
+        if not _FILE_NAME.fullmatch(name):
+            section.problem("files", f'path name "{name}" is not valid for file discovery')
+    found = FileDiscovery(
+        tuple(folder / name for name in names), section.duration_ms("refresh_interval", 300_000)
+    )
+    section.end()
+    return found
+
+
+def _http(section: Section, folder: Path) -> HttpDiscovery:
+    url = section.text("url")
+    parts = urlsplit(url)
+    if not url:
+        section.problem("url", "URL is missing")
+    elif parts.scheme not in ("http", "https"):
+        section.problem("url", "URL scheme must be 'http' or 'https'")
+    elif not parts.hostname:
+        section.problem("url", "host is missing in URL")
+    found = HttpDiscovery(
+        url, section.duration_ms("refresh_interval", 60_000), read_client(section, folder)
+    )
+    section.end()
+    return found
+
+
+def _dns(section: Section, _folder: Path) -> DnsDiscovery:
+    names = section.texts("names") or ()
+    record = section.text("type", "SRV").upper()
+    port = section.integer("port")
+    if not names:
+        section.problem("names", "DNS-SD config must contain at least one SRV record name")
+    if record not in _RECORDS:
+        section.problem("type", f"invalid DNS-SD records type {record}")
+    elif record in ("MX", "NS", "SRV"):
+        # The resolver of the system answers with addresses only.
+        section.problem(
+            "type" if "type" in section else "names",
+            f"dns_sd_configs with type {record} is not supported: A and AAAA are",
+        )
+    if record != "SRV" and not port:
+        section.problem(
+            "port", "a port is required in DNS-SD configs for all record types except SRV"
+        )
+    found = DnsDiscovery(names, record, port, section.duration_ms("refresh_interval", 30_000))
+    section.end()
+    return found
+
+
+def matching(pattern: Path) -> list[Path]:
+    """The files of a pattern whose last part may have stars."""
+    try:
+        return sorted(path for path in pattern.parent.glob(pattern.name) if path.is_file())
+    except OSError:
+        return []

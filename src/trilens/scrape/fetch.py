@@ -1,0 +1,228 @@
+"""One GET of what a target exposes, within its time and its size.
+
+Sent        Accept by the protocols of the job, Accept-Encoding, the timeout, authorization, headers
+            of the config
+Followed    up to REDIRECTS_MAX redirects; the authorization stays on its host
+Bounds      the whole exchange ends with the timeout; the body, unpacked, at body_size_limit, and at
+            BODY_BYTES_MAX where there is none; all bodies together at IN_FLIGHT_BYTES_MAX
+Connections one a target, kept open; with another one when files of TLS have changed
+
+The client is httpx's transport, without its Client: that costs twice as much a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urljoin
+
+import httpx
+
+from trilens import __version__
+from trilens.scrape.authorization import Authorization
+from trilens.scrape.client_config import Client
+from trilens.scrape.proxies import proxy_of
+from trilens.scrape.tls import TlsContext
+
+BODY_BYTES_MAX: Final = 128 << 20
+IN_FLIGHT_BYTES_MAX: Final = 512 << 20
+REDIRECTS_MAX: Final = 10
+IDLE_S: Final = 300
+USER_AGENT: Final = f"trilens/{__version__}"
+_REDIRECTS: Final = {301, 302, 303, 307, 308}
+_UNPACK_BYTES: Final = 1 << 20
+
+
+class ScrapeFailed(Exception):
+    """Why there is no body; the text is shown as the target's last error."""
+
+
+class BodyTooLarge(ScrapeFailed):
+    """Over body_size_limit, or over what all may hold."""
+
+
+class Budget:
+    """Bytes of bodies that are held at the same time."""
+
+    def __init__(self, bytes_max: int = IN_FLIGHT_BYTES_MAX) -> None:
+        self._bytes_max = bytes_max
+        self.held = 0
+
+    def hold(self, size_bytes: int) -> None:
+        """Raises BodyTooLarge."""
+        if self.held + size_bytes > self._bytes_max:
+            raise BodyTooLarge("the bodies of all scrapes together are too large")
+        self.held += size_bytes
+
+    def release(self, size_bytes: int) -> None:
+        self.held -= size_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    body: bytes
+    content_type: str
+
+
+class Fetcher:
+    """Of one URL. For one event loop, and one request at a time."""
+
+    def __init__(
+        self,
+        url: str,
+        client: Client,
+        *,
+        authorization: Authorization,
+        tls: TlsContext,
+        headers: dict[str, str],
+        budget: Budget,
+        body_bytes_max: int = 0,
+    ) -> None:
+        """Raises ScrapeFailed for a URL that is none."""
+        try:
+            self._url = httpx.URL(url)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise ScrapeFailed(f"parse {url!r}: {error}") from None
+        if self._url.scheme not in ("http", "https"):
+            raise ScrapeFailed(f'unsupported protocol scheme "{self._url.scheme}"')
+        self._client = client
+        self._authorization = authorization
+        self._tls = tls
+        self._headers = {"user-agent": USER_AGENT} | headers
+        self._budget = budget
+        self._limit_bytes = min(body_bytes_max or BODY_BYTES_MAX, BODY_BYTES_MAX)
+        self._transport: httpx.AsyncHTTPTransport | None = None
+        self._context: ssl.SSLContext | None = None
+
+    async def get(self, timeout_s: float) -> Fetched:
+        """Raises ScrapeFailed, and nothing else."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._get(timeout_s)
+        except TimeoutError:
+            raise ScrapeFailed(f'Get "{self._url}": context deadline exceeded') from None
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
+            raise ScrapeFailed(f'Get "{self._url}": {_why(error)}') from None
+
+    async def close(self) -> None:
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            await transport.aclose()
+
+    async def _get(self, timeout_s: float) -> Fetched:
+        url = self._url
+        for _ in range(REDIRECTS_MAX + 1):
+            response = await self._request(url, timeout_s)
+            try:
+                location = response.headers.get("location")
+                follows = self._client.follow_redirects and response.status_code in _REDIRECTS
+                if not follows or location is None:
+                    return await self._body(response)
+                url = httpx.URL(urljoin(str(url), location))
+                if url.scheme not in ("http", "https"):
+                    raise ScrapeFailed(f'unsupported protocol scheme "{url.scheme}"')
+            finally:
+                await response.aclose()
+        raise ScrapeFailed(f'Get "{self._url}": stopped after {REDIRECTS_MAX} redirects')
+
+    async def _request(self, url: httpx.URL, timeout_s: float) -> httpx.Response:
+        headers = dict(self._headers)
+        for name, secrets in self._client.headers.items():
+            headers[name] = ", ".join(secret.read() for secret in secrets)
+        if url.host == self._url.host:
+            value = await self._authorization.value(timeout_s)
+            if value:
+                headers["authorization"] = value
+        extensions: dict[str, object] = {
+            "timeout": dict.fromkeys(("connect", "read", "write", "pool"), timeout_s)
+        }
+        if self._client.tls.server_name:
+            extensions["sni_hostname"] = self._client.tls.server_name
+        request = httpx.Request("GET", url, headers=headers, extensions=extensions)
+        return await (await self._connection(url)).handle_async_request(request)
+
+    async def _connection(self, url: httpx.URL) -> httpx.AsyncHTTPTransport:
+        context = self._tls.context()
+        if self._transport is None or context is not self._context:
+            await self.close()
+            self._context = context
+            self._transport = httpx.AsyncHTTPTransport(
+                verify=context,
+                proxy=proxy_of(self._client.proxy, url),
+                limits=httpx.Limits(
+                    max_connections=2, max_keepalive_connections=1, keepalive_expiry=IDLE_S
+                ),
+            )
+        return self._transport
+
+    async def _body(self, response: httpx.Response) -> Fetched:
+        if response.status_code != HTTPStatus.OK:
+            phrase = response.reason_phrase
+            raise ScrapeFailed(f"server returned HTTP status {response.status_code} {phrase}")
+        is_packed = response.headers.get("content-encoding", "") == "gzip"
+        parts: list[bytes] = []
+        held = 0
+        try:
+            unpacker = _Unpacker() if is_packed else None
+            unpack = _plain if unpacker is None else unpacker.feed
+            async for chunk in response.stream:  # type: ignore[union-attr]
+                for part in unpack(chunk, self._limit_bytes + 1 - held):
+                    self._budget.hold(len(part))
+                    held += len(part)
+                    parts.append(part)
+                    if held > self._limit_bytes:
+                        raise BodyTooLarge("body size limit exceeded")
+                    if len(part) >= _UNPACK_BYTES:
+                        await asyncio.sleep(0)  # a little that unpacks to much holds up nobody
+            if unpacker is not None and unpacker.is_within:
+                raise ScrapeFailed("unexpected EOF")
+        finally:
+            self._budget.release(held)
+        return Fetched(b"".join(parts), response.headers.get("content-type", ""))
+
+
+def _plain(chunk: bytes, _room: int) -> Iterator[bytes]:
+    yield chunk
+
+
+class _Unpacker:
+    """gzip, in pieces, with as many members as there are."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        self.is_within = True
+
+    def feed(self, chunk: bytes, room: int) -> Iterator[bytes]:
+        """What `chunk` unpacks to, at most `room` bytes. Raises ScrapeFailed."""
+        try:
+            is_full = False  # then zlib may hold more of what it has unpacked
+            while (chunk or is_full) and room > 0:
+                if self._member.eof:
+                    self._member = zlib.decompressobj(zlib.MAX_WBITS | 16)
+                most = min(room, _UNPACK_BYTES)
+                part = self._member.decompress(chunk, most)
+                is_full = len(part) == most and not self._member.eof
+                room -= len(part)
+                yield part
+                chunk = self._member.unused_data or self._member.unconsumed_tail
+        except zlib.error as error:
+            raise ScrapeFailed(f"gzip: {error}") from None
+        self.is_within = not self._member.eof
+
+
+def _why(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, ssl.SSLError):
+            return cause.strerror.lower()
+        cause = cause.__cause__ or cause.__context__
+    return text
+
+
+Factory = Callable[[str, dict[str, str]], Fetcher]

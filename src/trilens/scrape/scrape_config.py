@@ -1,0 +1,345 @@
+"""prometheus.yml as it is, as far as it is about scraping: `global` and `scrape_configs`.
+
+load(path)    the config, or every problem of the file with its line, all at once
+refused       what Prometheus 3 refuses, and what it knows and is not done here: never ignored
+elsewhere     rule_files, alerting, remote_write and the like are others' matters: `others` has
+              them as they stand there
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from trilens.query.promql.literals import quote
+from trilens.scrape.client_config import Client, read_client
+from trilens.scrape.config_file import FILE_BYTES_MAX, Problem, Problems, Section, compose
+from trilens.scrape.discovery_config import Discovery, matching, read_discoveries
+from trilens.scrape.limits import Limits
+from trilens.scrape.names import is_label_name
+from trilens.scrape.relabel import (
+    ACTIONS,
+    DEFAULT_REGEX,
+    DEFAULT_REPLACEMENT,
+    DEFAULT_SEPARATOR,
+    Rule,
+)
+
+PROTOCOLS: Final[Mapping[str, str]] = {
+    "PrometheusProto": "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;"
+    "encoding=delimited",
+    "PrometheusText0.0.4": "text/plain;version=0.0.4",
+    "PrometheusText1.0.0": "text/plain;version=1.0.0",
+    "OpenMetricsText0.0.1": "application/openmetrics-text;version=0.0.1",
+    "OpenMetricsText1.0.0": "application/openmetrics-text;version=1.0.0",
+}
+PROTOCOLS_DEFAULT: Final = (
+    "OpenMetricsText1.0.0", "OpenMetricsText0.0.1", "PrometheusText1.0.0", "PrometheusText0.0.4",
+)  # fmt: skip
+ESCAPINGS: Final = ("allow-utf-8", "underscores", "dots", "values")
+OTHER_SECTIONS: Final = (
+    "rule_files", "alerting", "remote_write", "remote_read", "storage", "tracing", "otlp",
+    "runtime",
+)  # fmt: skip
+_GLOBAL_ONLY: Final = ("evaluation_interval", "rule_query_offset", "query_log_file", "runtime")
+_VARIABLE: Final = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One of scrape_configs, with what it has from `global`."""
+
+    name: str
+    interval_ms: int
+    timeout_ms: int
+    protocols: tuple[str, ...] = PROTOCOLS_DEFAULT
+    fallback_protocol: str = ""
+    metrics_path: str = "/metrics"
+    scheme: str = "http"
+    params: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    honor_labels: bool = False
+    honor_timestamps: bool = True
+    track_timestamps: bool = False
+    compression: bool = True
+    legacy_names: bool = False
+    escaping: str = "allow-utf-8"
+    classic_histograms: bool = False
+    native_histograms: bool = False
+    extra_metrics: bool = False
+    limits: Limits = field(default_factory=Limits)
+    body_bytes_max: int = 0
+    targets_max: int = 0
+    dropped_targets_kept: int = 0
+    client: Client = field(default_factory=Client)
+    discoveries: tuple[Discovery, ...] = ()
+    relabel: tuple[Rule, ...] = ()
+    metric_relabel: tuple[Rule, ...] = ()
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ScrapeConfig:
+    """`others` are sections that are not about scraping; they may hold anything."""
+
+    path: Path
+    text: str
+    interval_ms: int
+    timeout_ms: int
+    evaluation_ms: int
+    rule_query_offset_ms: int
+    external_labels: Mapping[str, str]
+    jobs: tuple[Job, ...]
+    others: Mapping[str, yaml.Node]
+
+
+def load(path: Path, environment: Mapping[str, str]) -> tuple[ScrapeConfig | None, list[Problem]]:
+    """The config if there are no problems. `environment` fills ${VARIABLE} of external labels."""
+    problems = Problems(path)
+    text = _text(path, problems)
+    root = compose(text, problems) if text is not None else None
+    if text is None or problems.found:
+        return None, problems.found
+    section = Section(root, problems, "config.plain")
+    others = {key: node for key in OTHER_SECTIONS if (node := section.value(key)) is not None}
+    common = section.section("global", "config.plain")
+    defaults = _defaults(common, others)
+    labels = _external_labels(common, environment, legacy=defaults.legacy_names)
+    jobs = [
+        _job(one, defaults, path.parent)
+        for one in section.sections(
+            "scrape_configs", "config.plain", "empty or null scrape config section"
+        )
+    ]
+    found = problems.found
+    for pattern in section.texts("scrape_config_files") or ():
+        jobs += _jobs_of_files(path.parent / pattern, defaults, found)
+    _check_unique(jobs, problems)
+    config = ScrapeConfig(
+        path, text, defaults.interval_ms, defaults.timeout_ms,
+        common.duration_ms("evaluation_interval", 60_000) or 60_000,
+        common.duration_ms("rule_query_offset", 0), labels, tuple(jobs), others,
+    )  # fmt: skip
+    common.end()
+    section.end()
+    found = sorted(found, key=lambda problem: (problem.path, problem.line))
+    return (None if found else config), found
+
+
+def _text(path: Path, problems: Problems) -> str | None:
+    try:
+        if path.stat().st_size > FILE_BYTES_MAX:
+            problems.add(None, f"the file is larger than {FILE_BYTES_MAX} bytes")
+            return None
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        problems.add(None, str(error))
+        return None
+
+
+def _jobs_of_files(pattern: Path, defaults: Job, found: list[Problem]) -> list[Job]:
+    jobs = []
+    for path in matching(pattern):
+        problems = Problems(path)
+        text = _text(problems.path, problems)
+        section = Section(compose(text or "", problems), problems, "config.ScrapeConfigs")
+        jobs += [
+            _job(one, defaults, problems.path.parent)
+            for one in section.sections("scrape_configs", "config.plain")
+        ]
+        section.end()
+        found += problems.found
+    return jobs
+
+
+def _check_unique(jobs: list[Job], problems: Problems) -> None:
+    names: set[str] = set()
+    for job in jobs:
+        if job.name in names:
+            text = f"found multiple scrape configs with job name {quote(job.name)}"
+            problems.found.append(Problem(problems.path, job.line, text))
+        names.add(job.name)
+
+
+def _defaults(section: Section, others: Mapping[str, yaml.Node]) -> Job:
+    """What `global` says, as a job without a name."""
+    interval_ms = section.duration_ms("scrape_interval", 60_000) or 60_000
+    timeout_ms = section.duration_ms("scrape_timeout", 0)
+    if timeout_ms > interval_ms:
+        section.problem("scrape_timeout", "global scrape timeout greater than scrape interval")
+    for key in _GLOBAL_ONLY:
+        section.value(key)
+    section.not_done("query_log_file")
+    assert "global" not in others
+    bare = Job("", interval_ms, timeout_ms or min(10_000, interval_ms))
+    return _shared(section, bare)
+
+
+def _external_labels(
+    section: Section, environment: Mapping[str, str], *, legacy: bool
+) -> dict[str, str]:
+    def value(found: re.Match[str]) -> str:
+        name = found[1] or found[2]
+        return "$" if name is None else environment.get(name, "")
+
+    labels = section.text_map("external_labels")
+    for name in labels:
+        if not is_label_name(name, legacy=legacy):
+            section.problem("external_labels", f"{quote(name)} is not a valid label name")
+    return {name: _VARIABLE.sub(value, text) for name, text in labels.items()}
+
+
+def _shared(section: Section, before: Job) -> Job:
+    """The keys that `global` and a scrape config both have."""
+    scheme = section.text("metric_name_validation_scheme")
+    if scheme not in ("", "utf8", "legacy"):
+        section.problem(
+            "metric_name_validation_scheme", f"unknown global name validation method specified, "
+            f"must be either '', 'legacy' or 'utf8', got {quote(scheme)}"
+        )  # fmt: skip
+    legacy = before.legacy_names if not scheme else scheme == "legacy"
+    escaping = section.text("metric_name_escaping_scheme")
+    if escaping and escaping not in ESCAPINGS:
+        section.problem(
+            "metric_name_escaping_scheme",
+            f"unknown global name escaping method specified, must be one of "
+            f"{', '.join(ESCAPINGS)}, got {quote(escaping)}",
+        )
+    if escaping == "allow-utf-8" and legacy:
+        section.problem(
+            "metric_name_escaping_scheme",
+            "utf8 metric names requested but validation scheme is not set to UTF8",
+        )
+    limits = before.limits
+    section.not_done("scrape_failure_log_file")
+    if section.boolean("convert_classic_histograms_to_nhcb", default=False):
+        section.problem(
+            "convert_classic_histograms_to_nhcb",
+            "convert_classic_histograms_to_nhcb is not supported: classic histograms stay "
+            "as they are",
+        )
+    classic, native = before.classic_histograms, before.native_histograms
+    native = section.boolean("scrape_native_histograms", default=native)
+    return replace(
+        before,
+        legacy_names=legacy,
+        escaping=escaping or ("underscores" if legacy else before.escaping),
+        classic_histograms=section.boolean("always_scrape_classic_histograms", default=classic),
+        native_histograms=native,
+        extra_metrics=section.boolean("extra_scrape_metrics", default=before.extra_metrics),
+        protocols=_protocols(section, before.protocols, native=native),
+        limits=Limits(
+            section.integer("sample_limit", limits.samples),
+            section.integer("label_limit", limits.labels),
+            section.integer("label_name_length_limit", limits.label_name_bytes),
+            section.integer("label_value_length_limit", limits.label_value_bytes),
+        ),
+        body_bytes_max=section.size_bytes("body_size_limit", before.body_bytes_max),
+        targets_max=section.integer("target_limit", before.targets_max),
+        dropped_targets_kept=section.integer("keep_dropped_targets", before.dropped_targets_kept),
+    )
+
+
+def _protocols(section: Section, before: tuple[str, ...], *, native: bool) -> tuple[str, ...]:
+    names = section.texts("scrape_protocols")
+    if names is None:
+        if native and "PrometheusProto" not in before:
+            return ("PrometheusProto", *before)
+        return before
+    if not names:
+        section.problem("scrape_protocols", "scrape_protocols cannot be empty")
+    for name in names:
+        if name not in PROTOCOLS:
+            section.problem("scrape_protocols", _unknown_protocol(name))
+    if len(set(names)) < len(names):
+        section.problem("scrape_protocols", "duplicated protocol in scrape_protocols")
+    return names
+
+
+def _unknown_protocol(name: str) -> str:
+    return f"unknown scrape protocol {name}, supported: [{' '.join(PROTOCOLS)}]"
+
+
+def _job(section: Section, defaults: Job, folder: Path) -> Job:
+    name = section.text("job_name")
+    if not name:
+        section.problem("job_name", "job_name is empty")
+    job = _shared(section, defaults)
+    interval_ms, timeout_ms = _times(section, defaults, name)
+    fallback = section.text("fallback_scrape_protocol")
+    if fallback and fallback not in PROTOCOLS:
+        section.problem("fallback_scrape_protocol", _unknown_protocol(fallback))
+    for key in ("native_histogram_bucket_limit", "native_histogram_min_bucket_factor"):
+        if section.text(key, "0") not in ("0", "0.0"):
+            section.not_done(key, "native histograms are kept as they come")
+    params = section.section("params", "url.Values")
+    legacy = job.legacy_names
+    job = replace(
+        job,
+        name=name,
+        interval_ms=interval_ms,
+        timeout_ms=timeout_ms,
+        fallback_protocol=fallback,
+        metrics_path=section.text("metrics_path", "/metrics"),
+        scheme=section.text("scheme", "http"),
+        params={key: params.texts(key) or () for key in params.names()},
+        honor_labels=section.boolean("honor_labels", default=False),
+        honor_timestamps=section.boolean("honor_timestamps", default=True),
+        track_timestamps=section.boolean("track_timestamps_staleness", default=False),
+        compression=section.boolean("enable_compression", default=True),
+        client=read_client(section, folder),
+        discoveries=read_discoveries(section, folder, legacy=legacy),
+        relabel=_rules(section, "relabel_configs", "target", legacy=legacy),
+        metric_relabel=_rules(section, "metric_relabel_configs", "metric", legacy=legacy),
+        line=section.node.start_mark.line + 1 if section.node is not None else 0,
+    )
+    section.end()
+    return job
+
+
+def _times(section: Section, defaults: Job, name: str) -> tuple[int, int]:
+    interval_ms = section.duration_ms("scrape_interval", 0) or defaults.interval_ms
+    timeout_ms = section.duration_ms("scrape_timeout", 0)
+    if timeout_ms > interval_ms:
+        section.problem(
+            "scrape_timeout",
+            "scrape timeout greater than scrape interval for scrape config with job name "
+            f"{quote(name)}",
+        )
+    return interval_ms, timeout_ms or min(defaults.timeout_ms, interval_ms)
+
+
+def _rules(section: Section, key: str, what: str, *, legacy: bool) -> tuple[Rule, ...]:
+    null = f"empty or null {what} relabeling rule in scrape config"
+    return read_rules(section, key, null, legacy=legacy)
+
+
+def read_rules(section: Section, key: str, null: str, *, legacy: bool) -> tuple[Rule, ...]:
+    """A list of relabel_config; for others than scrape configs too."""
+    rules = [_rule(one, legacy=legacy) for one in section.sections(key, "relabel.plain", null)]
+    return tuple(rule for rule in rules if rule is not None)
+
+
+def _rule(section: Section, *, legacy: bool) -> Rule | None:
+    action = section.text("action", "replace").lower()
+    values = {
+        "source_labels": section.texts("source_labels"),
+        "separator": section.text("separator", DEFAULT_SEPARATOR),
+        "regex": section.text("regex", DEFAULT_REGEX),
+        "modulus": section.integer("modulus"),
+        "target_label": section.text("target_label"),
+        "replacement": section.text("replacement", DEFAULT_REPLACEMENT),
+    }
+    section.end()
+    if action not in ACTIONS:
+        section.problem("action", f"unknown relabel action {quote(action)}")
+        return None
+    try:
+        return Rule(action=action, legacy_names=legacy, **values)  # type: ignore[arg-type]
+    except ValueError as error:
+        section.problems.add(section.node, str(error))
+        return None

@@ -1,0 +1,186 @@
+"""Prometheus's API about targets (3.x): /api/v1/targets, /api/v1/scrape_pools, and the steps of
+relabelling, /api/v1/targets/relabel_steps.
+
+Pure functions of what the pools know, and their routes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from trilens.query.promql.durations import print_duration
+from trilens.scrape.pool import Pool
+from trilens.scrape.relabel import (
+    DEFAULT_REGEX,
+    DEFAULT_REPLACEMENT,
+    DEFAULT_SEPARATOR,
+    Rule,
+    steps,
+)
+from trilens.scrape.scrape_loop import ScrapeLoop
+
+BASES: Final = ("/api/v1", "/workspaces/{workspace}/api/v1")
+_STATES: Final = ("active", "dropped", "any", "")
+Json = dict[str, Any]
+
+
+class BadData(ValueError):
+    """A parameter that is none."""
+
+
+def targets(pools: Sequence[Pool], *, pool: str = "", state: str = "") -> Json:
+    """`pool` of this name only; `state` as Prometheus takes it. Raises BadData."""
+    state = state.lower()
+    if state not in _STATES:
+        raise BadData(f"unknown target state: {state!r}")
+    chosen = [one for one in sorted(pools, key=_name) if pool in ("", one.job.name)]
+    answer: Json = {"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {}}
+    if state != "dropped":
+        answer["activeTargets"] = [
+            active(loop) for one in chosen for loop in sorted(one.loops(), key=_address)
+        ]
+    if state != "active":
+        answer["droppedTargets"] = [
+            {"discoveredLabels": dict(dropped.discovered), "scrapePool": one.job.name}
+            for one in chosen
+            for dropped in one.dropped
+        ]
+        answer["droppedTargetCounts"] = {one.job.name: one.dropped_count for one in chosen}
+    return answer
+
+
+def active(loop: ScrapeLoop) -> Json:
+    target, state = loop.target, loop.state
+    return {
+        "discoveredLabels": dict(sorted(target.discovered.items())),
+        "labels": dict(sorted(target.shown_labels.items())),
+        "scrapePool": target.job.name,
+        "scrapeUrl": target.url,
+        "globalUrl": target.url,
+        "lastError": state.last_error,
+        "lastScrape": rfc3339(state.last_scrape_ns),
+        "lastScrapeDuration": state.last_duration_s,
+        "health": state.health,
+        "scrapeInterval": print_duration(target.interval_ms),
+        "scrapeTimeout": print_duration(target.timeout_ms),
+        # Ours: what the screen of targets shows beside it.
+        "scrapedSamples": state.scraped,
+        "keptSamples": state.kept,
+        "bodyBytes": state.body_bytes,
+        "scrapes": state.scrapes,
+        "failedScrapes": state.failures,
+        "missedScrapes": state.missed,
+        "lostWrites": state.lost_writes,
+    }
+
+
+def scrape_pools(pools: Sequence[Pool]) -> Json:
+    return {"scrapePools": sorted(one.job.name for one in pools)}
+
+
+def discovery_errors(pools: Sequence[Pool]) -> dict[str, list[str]]:
+    """By pool: discoverers that fail, and targets that cannot be scraped."""
+    found = {}
+    for one in pools:
+        errors = [f"{name}: {why}" for name, why in one.discovery_errors.items()] + one.errors
+        if errors:
+            found[one.job.name] = errors
+    return found
+
+
+def relabel_steps(pools: Sequence[Pool], *, pool: str, labels: str) -> Json:
+    """What each rule of a pool makes of `labels`, a JSON object. Raises BadData."""
+    job = next((one.job for one in pools if one.job.name == pool), None)
+    if job is None:
+        raise BadData(f"scrape pool {pool!r} not found")
+    try:
+        found = orjson.loads(labels)
+    except ValueError as error:
+        raise BadData(f"labels: {error}") from None
+    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        raise BadData("labels: not an object of texts")
+    return {
+        "steps": [
+            {"rule": rule_json(step.rule), "output": step.labels or {},
+             "keep": step.labels is not None}
+            for step in steps(job.relabel, found)
+        ]
+    }  # fmt: skip
+
+
+def rule_json(rule: Rule) -> Json:
+    """As in the file, without what is there by default."""
+    defaults = {
+        "source_labels": None,
+        "separator": DEFAULT_SEPARATOR,
+        "regex": DEFAULT_REGEX,
+        "modulus": 0,
+        "target_label": "",
+        "replacement": DEFAULT_REPLACEMENT,
+    }
+    shown: Json = {
+        name: value
+        for name, default in defaults.items()
+        if (value := getattr(rule, name)) != default
+    }
+    return shown | {"action": rule.action}
+
+
+def rfc3339(at_ns: int) -> str:
+    """Go's zero time where there was none."""
+    if at_ns == 0:
+        return "0001-01-01T00:00:00Z"
+    at = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{at}.{at_ns % 1_000_000_000:09d}Z"
+
+
+def routes(pools: Callable[[], Sequence[Pool]]) -> list[BaseRoute]:
+    """`pools` is called for each request."""
+
+    async def get_targets(request: Request) -> Response:
+        query = request.query_params
+        return _answer(
+            lambda: targets(pools(), pool=query.get("scrapePool", ""), state=query.get("state", ""))
+        )
+
+    async def get_pools(_request: Request) -> Response:
+        return _answer(lambda: scrape_pools(pools()))
+
+    async def get_steps(request: Request) -> Response:
+        query = request.query_params
+        return _answer(
+            lambda: relabel_steps(
+                pools(), pool=query.get("scrapePool", ""), labels=query.get("labels", "")
+            )
+        )
+
+    found = (
+        ("/targets", get_targets),
+        ("/targets/relabel_steps", get_steps),
+        ("/scrape_pools", get_pools),
+    )
+    return [Route(base + path, call, methods=["GET"]) for base in BASES for path, call in found]
+
+
+def _answer(call: Callable[[], Json]) -> Response:
+    try:
+        body: Json = {"status": "success", "data": call()}
+    except BadData as error:
+        body = {"status": "error", "errorType": "bad_data", "error": str(error)}
+    status = 200 if body["status"] == "success" else 400
+    return Response(orjson.dumps(body), status, {"Cache-Control": "no-store"}, "application/json")
+
+
+def _name(pool: Pool) -> str:
+    return pool.job.name
+
+
+def _address(loop: ScrapeLoop) -> tuple[str, str]:
+    return loop.target.labels.get("__address__", ""), loop.target.url

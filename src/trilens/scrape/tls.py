@@ -1,0 +1,60 @@
+"""The TLS context of a config, made anew when its files have changed."""
+
+from __future__ import annotations
+
+import ssl
+import tempfile
+from typing import Final
+
+from trilens.scrape.client_config import Secret, Tls
+
+_VERSIONS: Final = {
+    "TLS10": ssl.TLSVersion.TLSv1,
+    "TLS11": ssl.TLSVersion.TLSv1_1,
+    "TLS12": ssl.TLSVersion.TLSv1_2,
+    "TLS13": ssl.TLSVersion.TLSv1_3,
+}
+_Stamp = tuple[int, int]
+
+
+class TlsContext:
+    """Many connections share one context."""
+
+    def __init__(self, tls: Tls) -> None:
+        self._tls = tls
+        self._files = [one.path for one in (tls.ca, tls.cert, tls.key) if one.path is not None]
+        self._stamps: list[_Stamp] = []
+        self._context: ssl.SSLContext | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Raises OSError (ssl.SSLError is one), ValueError."""
+        stamps = [(one.st_mtime_ns, one.st_size) for one in (path.stat() for path in self._files)]
+        if self._context is None or stamps != self._stamps:
+            self._context, self._stamps = _made(self._tls), stamps
+        return self._context
+
+
+def _made(tls: Tls) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=tls.ca.read() if tls.ca else None)
+    if tls.insecure_skip_verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if tls.min_version:
+        context.minimum_version = _VERSIONS[tls.min_version]
+    if tls.max_version:
+        context.maximum_version = _VERSIONS[tls.max_version]
+    if tls.cert:
+        _load(context, tls.cert, tls.key)
+    return context
+
+
+def _load(context: ssl.SSLContext, cert: Secret, key: Secret) -> None:
+    """OpenSSL reads a certificate from files only."""
+    with (
+        tempfile.NamedTemporaryFile("w") as cert_file,
+        tempfile.NamedTemporaryFile("w") as key_file,
+    ):
+        for secret, file in ((cert, cert_file), (key, key_file)):
+            file.write(secret.read() + "\n")
+            file.flush()
+        context.load_cert_chain(cert_file.name, key_file.name)

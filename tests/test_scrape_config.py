@@ -1,0 +1,286 @@
+"""prometheus.yml: what is accepted and what is refused, with its line; and as promtool has it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import textwrap
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from trilens.scrape.client_config import Secret
+from trilens.scrape.config_file import Problems, compose
+from trilens.scrape.discovery_config import DnsDiscovery, FileDiscovery, HttpDiscovery
+from trilens.scrape.scrape_config import PROTOCOLS_DEFAULT, load
+
+PROMTOOL = shutil.which("promtool")
+JOB = "scrape_configs:\n- job_name: a\n"
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "prometheus.yml"
+    path.write_text(textwrap.dedent(text))
+    return path
+
+
+def problems(folder: Path, text: str) -> list[tuple[int, str]]:
+    config, found = load(written(folder, text), {})
+    assert (config is None) == bool(found)
+    return [(one.line, one.text) for one in found]
+
+
+def only_job(folder: Path, text: str):
+    config, found = load(written(folder, text), {})
+    assert config is not None, [str(one) for one in found]
+    (job,) = config.jobs
+    return job
+
+
+def test_everything_of_a_job(tmp_path) -> None:
+    (tmp_path / "token").write_text("secret\n")
+    config, found = load(written(tmp_path, """\
+        global:
+          scrape_interval: 30s
+          evaluation_interval: 20s
+          external_labels: {cluster: "${CLUSTER}-x", price: "$$5", none: "$NONE"}
+          label_limit: 7
+        rule_files: [rules/*.yml]
+        alerting: {alertmanagers: [{static_configs: [{targets: [am:9093]}]}]}
+        remote_write: [{url: "http://x/write"}]
+        scrape_configs:
+        - job_name: node
+          scrape_timeout: 5s
+          scrape_protocols: [PrometheusText0.0.4, OpenMetricsText1.0.0]
+          fallback_scrape_protocol: PrometheusText0.0.4
+          metrics_path: /m
+          scheme: https
+          params: {"collect[]": [cpu, mem], x: [1]}
+          honor_labels: true
+          honor_timestamps: no
+          track_timestamps_staleness: yes
+          enable_compression: false
+          authorization: {type: Token, credentials_file: token}
+          tls_config: {insecure_skip_verify: true, server_name: me, min_version: TLS12}
+          proxy_url: http://proxy:3128
+          no_proxy: .local
+          http_headers: {X-One: {values: [a, b]}}
+          follow_redirects: false
+          body_size_limit: 1KB
+          sample_limit: 10
+          label_name_length_limit: 20
+          label_value_length_limit: 30
+          target_limit: 4
+          keep_dropped_targets: 2
+          metric_name_validation_scheme: legacy
+          extra_scrape_metrics: true
+          scrape_native_histograms: true
+          static_configs:
+          - targets: ["a:1", "b:2"]
+            labels: {env: prod}
+          file_sd_configs: [{files: [sd/*.json], refresh_interval: 1m}]
+          http_sd_configs: [{url: "http://sd/x", basic_auth: {username: u, password: p}}]
+          dns_sd_configs: [{names: [a.b], type: A, port: 9}]
+          relabel_configs:
+          - {source_labels: [__address__], target_label: instance, regex: "(.*):.*"}
+          metric_relabel_configs:
+          - {action: Drop, source_labels: [__name__], regex: "go_.*"}
+        """), {"CLUSTER": "c1"})  # fmt: skip
+    assert config is not None, [str(one) for one in found]
+    assert config.external_labels == {"cluster": "c1-x", "price": "$5", "none": ""}
+    assert config.evaluation_ms == 20_000
+    assert set(config.others) == {"rule_files", "alerting", "remote_write"}
+    (job,) = config.jobs
+    assert (job.interval_ms, job.timeout_ms) == (30_000, 5000)
+    assert job.protocols == ("PrometheusText0.0.4", "OpenMetricsText1.0.0")
+    assert job.params == {"collect[]": ("cpu", "mem"), "x": ("1",)}
+    assert (job.honor_labels, job.honor_timestamps, job.track_timestamps) == (True, False, True)
+    assert job.client.credentials == Secret(path=tmp_path / "token")
+    assert job.client.credentials.read() == "secret"
+    assert job.client.authorization_type == "Token"
+    assert job.client.tls.server_name == "me"
+    assert job.client.proxy is not None
+    assert job.client.headers["X-One"] == (Secret("a"), Secret("b"))
+    assert (job.limits.samples, job.limits.labels) == (10, 7)
+    assert (job.limits.label_name_bytes, job.limits.label_value_bytes) == (20, 30)
+    assert (job.body_bytes_max, job.targets_max, job.dropped_targets_kept) == (1024, 4, 2)
+    assert job.legacy_names
+    assert job.escaping == "underscores"
+    assert not job.client.follow_redirects
+    static, files, http, dns = job.discoveries
+    assert static.groups[0].targets == ({"__address__": "a:1"}, {"__address__": "b:2"})
+    assert files == FileDiscovery((tmp_path / "sd/*.json",), 60_000)
+    assert isinstance(http, HttpDiscovery)
+    assert http.client.has_basic
+    assert dns == DnsDiscovery(("a.b",), "A", 9, 30_000)
+    assert [rule.action for rule in (*job.relabel, *job.metric_relabel)] == ["replace", "drop"]
+    assert "secret" not in repr(config.jobs)
+
+
+def test_defaults(tmp_path) -> None:
+    job = only_job(tmp_path, JOB)
+    assert (job.interval_ms, job.timeout_ms) == (60_000, 10_000)
+    assert job.protocols == PROTOCOLS_DEFAULT
+    assert (job.metrics_path, job.scheme, job.honor_timestamps) == ("/metrics", "http", True)
+    job = only_job(tmp_path, JOB + "  scrape_interval: 4s\n")
+    assert (job.interval_ms, job.timeout_ms) == (4000, 4000)
+    job = only_job(tmp_path, JOB + "  scrape_native_histograms: true\n")
+    assert job.protocols == ("PrometheusProto", *PROTOCOLS_DEFAULT)
+    job = only_job(tmp_path, JOB + "  <<: {scheme: https}\n")
+    assert job.scheme == "https"
+
+
+NOT_DONE = [
+    ("  kubernetes_sd_configs: [{role: pod}]\n", 3, "kubernetes_sd_configs is not supported"),
+    ("  consul_sd_configs: [{server: x}]\n", 3, "consul_sd_configs is not supported"),
+    ("  convert_classic_histograms_to_nhcb: true\n", 3, "is not supported"),
+    ("  native_histogram_bucket_limit: 10\n", 3, "is not supported"),
+    ("  scrape_failure_log_file: x\n", 3, "is not supported"),
+    ("  dns_sd_configs: [{names: [a]}]\n", 3, "dns_sd_configs with type SRV is not supported"),
+    ("  proxy_url: socks5://x\n", 3, "only http and https"),
+    ("  authorization:\n    credentials_ref: x\n", 4, "credentials_ref is not supported"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "why"), NOT_DONE)
+def test_what_is_known_but_not_done_is_named_with_its_line(tmp_path, text, line, why) -> None:
+    ((found_line, found),) = problems(tmp_path, JOB + text)
+    assert (found_line, why in found) == (line, True), found
+
+
+# What promtool 2.42 knows too. None: accepted.
+BOTH = [
+    (JOB, None),
+    ("", None),
+    ("global: {}\n", None),
+    ("global:\n" + JOB, None),
+    (JOB + "  static_configs: [{targets: [a:1], labels: {x: y}}]\n", None),
+    (JOB + "  static_configs:\n  - targets: a:1\n", 4),
+    (JOB + "  honor_labels: yes\n", None),
+    (JOB + "  sample_limit: 5\n", None),
+    (JOB + "  body_size_limit: 10MB\n", None),
+    (JOB + "  body_size_limit: 1MiB512KiB\n", None),
+    (JOB + "  scrape_interval: 1m30s\n", None),
+    (JOB + "  params: {a: [1, x]}\n", None),
+    (JOB + "  basic_auth: {username: u, password: p}\n", None),
+    (JOB + "  authorization: {credentials: x}\n", None),
+    (JOB + "  bearer_token: x\n", None),
+    (JOB + "  oauth2: {client_id: a, client_secret: b, token_url: 'http://x/t', scopes: [s]}\n", None),
+    (JOB + "  file_sd_configs: [{files: [x.json, 'y/*.yml']}]\n", None),
+    (JOB + "  http_sd_configs: [{url: 'http://x/y', refresh_interval: 5s}]\n", None),
+    (JOB + "  dns_sd_configs: [{names: [x], type: A, port: 1}]\n", None),
+    (JOB + "  relabel_configs: [{action: HashMod, source_labels: [a], modulus: 2, target_label: b}]\n", None),
+    (JOB + "  relabel_configs: [{action: labelmap, regex: 'x_(.+)'}]\n", None),
+    (JOB + "  tls_config: {insecure_skip_verify: true}\n", None),
+    (JOB + "  proxy_url: http://x:1\n", None),
+    ("scrape_configs:\n- {job_name: a}\n- {job_name: b}\n", None),
+    ("unknown: 1\n", 1),
+    ("global: {scrape_intervall: 1s}\n", 1),
+    (JOB + "  unknown_key: 1\n", 3),
+    (JOB + "  scrape_interval: 5x\n", 3),
+    (JOB + "  scrape_interval: 5\n", 3),
+    (JOB + "  scrape_timeout: 2m\n", 3),
+    (JOB + "  scrape_interval: 5s\n  scrape_timeout: 6s\n", 4),
+    ("global: {scrape_interval: 5s, scrape_timeout: 6s}\n", 1),
+    (JOB + "  honor_labels: maybe\n", 3),
+    (JOB + "  sample_limit: x\n", 3),
+    (JOB + "  body_size_limit: 10XB\n", 3),
+    (JOB + "- job_name: a\n", 3),
+    ("scrape_configs:\n- metrics_path: /x\n", 2),
+    ("scrape_configs:\n-\n", 2),
+    ("scrape_configs: {a: 1}\n", 1),
+    (JOB + "  static_configs: [{targets: ['http://a:1']}]\n", 3),
+    (JOB + "  static_configs: [{target: [a:1]}]\n", 3),
+    (JOB + "  static_configs:\n  -\n", 4),
+    (JOB + "  basic_auth: {username: u}\n  bearer_token: x\n", 3),
+    (JOB + "  basic_auth: {username: u, password: p, password_file: x}\n", 3),
+    (JOB + "  authorization: {type: Basic, credentials: x}\n", 3),
+    (JOB + "  basic_auth: {username: u}\n  authorization: {credentials: x}\n", 4),
+    (JOB + "  bearer_token_file: nowhere\n", 3),
+    (JOB + "  tls_config: {ca_file: nowhere}\n", None),
+    (JOB + "  tls_config: {cert_file: nowhere}\n", 3),
+    (JOB + "  tls_config: {min_version: TLS9}\n", 3),
+    (JOB + "  file_sd_configs: [{files: [x.txt]}]\n", 3),
+    (JOB + "  file_sd_configs: [{files: ['*/x.json']}]\n", 3),
+    (JOB + "  file_sd_configs: [{}]\n", 3),
+    (JOB + "  http_sd_configs: [{url: 'ftp://x'}]\n", 3),
+    (JOB + "  http_sd_configs: [{}]\n", 3),
+    (JOB + "  dns_sd_configs: [{names: [x], type: A}]\n", 3),
+    (JOB + "  dns_sd_configs: [{names: [x], type: TXT, port: 1}]\n", 3),
+    (JOB + "  dns_sd_configs: [{type: A, port: 1}]\n", 3),
+    (JOB + "  relabel_configs:\n  -\n", 4),
+    (JOB + "  relabel_configs: [{action: nothing}]\n", 3),
+    (JOB + "  relabel_configs: [{target_label: a, regex: '('}]\n", 3),
+    (JOB + "  relabel_configs: [{action: replace}]\n", 3),
+    (JOB + "  relabel_configs: [{action: hashmod, target_label: a}]\n", 3),
+    (JOB + "  relabel_configs: [{action: labeldrop, source_labels: [a], regex: x}]\n", 3),
+    (JOB + "  metric_relabel_configs: [{action: lowercase, source_labels: [a]}]\n", 3),
+    (JOB + "  metric_relabel_configs:\n  -\n", 4),
+    (JOB + "  job_name: b\n", 3),
+    ("a: [\n", 2),
+    ("- a\n", 1),
+    ("text\n", 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line"), BOTH)
+def test_as_promtool_has_it(tmp_path, text, line) -> None:
+    found = problems(tmp_path, text)
+    assert bool(found) == (line is not None), found
+    if line is not None:
+        assert found[0][0] == line, found
+    if PROMTOOL is not None:
+        done = subprocess.run(
+            [PROMTOOL, "check", "config", tmp_path / "prometheus.yml"],
+            capture_output=True,
+            check=False,
+        )
+        assert (done.returncode == 0) == (line is None), done.stderr
+
+
+def test_all_problems_at_once(tmp_path) -> None:
+    found = problems(
+        tmp_path, "unknown: 1\nscrape_configs:\n- job_name: a\n  scheme: [x]\n- foo: 1\n"
+    )
+    assert [line for line, _ in found] == [1, 4, 5, 5]
+
+
+def test_a_file_of_scrape_configs(tmp_path) -> None:
+    (tmp_path / "more.yml").write_text("scrape_configs:\n- job_name: b\n- job_name: c\n  x: 1\n")
+    config, found = load(written(tmp_path, JOB + "scrape_config_files: ['*ore.yml']\n"), {})
+    assert config is None
+    assert [str(one) for one in found] == [
+        f"{tmp_path}/more.yml:4: field x not found in type config.plain"
+    ]
+    (tmp_path / "more.yml").write_text("scrape_configs:\n- job_name: b\n")
+    config, found = load(tmp_path / "prometheus.yml", {})
+    assert config is not None
+    assert [job.name for job in config.jobs] == ["a", "b"]
+
+
+def test_no_file(tmp_path) -> None:
+    config, (found,) = load(tmp_path / "nowhere.yml", {})
+    assert config is None
+    assert "No such file" in str(found)
+
+
+def test_aliases_of_aliases_are_bounded(tmp_path) -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    ((line, text),) = problems(tmp_path, "\n".join(lines))
+    assert "more than" in text
+    assert line == 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=60) | st.binary(max_size=60).map(lambda data: data.decode("latin-1")))
+def test_any_text_is_a_config_or_problems(tmp_path_factory, text) -> None:
+    found = Problems(Path("x.yml"))
+    root = compose(text, found)
+    assert root is None or not found.found
+    path = tmp_path_factory.getbasetemp() / "any.yml"
+    path.write_text(text, "utf-8", "replace")
+    config, problems_found = load(path, {})
+    assert (config is None) == bool(problems_found)
