@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ruling import PROMTOOL, promtool
 from trilens.alert.rule_files import duplicates, files_of, read_rule_files, read_rules
-from trilens.alert.yaml_nodes import FileRefused
+from trilens.config_files.problems import FileRefused
 
 HEAD = "groups:\n- name: g\n  rules:\n"
 

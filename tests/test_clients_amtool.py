@@ -16,8 +16,8 @@ import pytest
 from notifying import Receiver
 from test_notify_api import CONFIG, Running
 from test_notify_config import WHOLE
+from trilens.config_files.problems import FileRefused
 from trilens.notify.config import load_config
-from trilens.notify.problems import ConfigRefused
 from waiting import wait_until
 
 AMTOOL = os.environ.get("AMTOOL") or shutil.which("amtool")
@@ -123,7 +123,7 @@ def test_both_take_and_refuse_the_same_files(tmp_path, old, new):
     try:
         load_config(Path(file), lambda: 0)
         ours = 0
-    except ConfigRefused as refused:
+    except FileRefused as refused:
         ours, why = 1, str(refused)
         assert why.startswith(f"{file}:")
     assert ours == theirs.returncode, theirs.stderr + theirs.stdout

@@ -321,4 +321,5 @@ def test_the_program_notifies_and_refuses_a_bad_file(tmp_path, hook):
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert said.returncode == 2
-    assert f'{config}:6: route has no field "group_wiat"; do you mean "group_wait"?' in said.stderr
+    assert 'field group_wiat not found in route; do you mean "group_wait"?' in said.stderr
+    assert f"{config}:6:" in said.stderr

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifying import config_of
+from trilens.config_files.problems import FileRefused
+from trilens.config_files.yaml_nodes import read_yaml
 from trilens.notify.config_text import HIDDEN, masked
-from trilens.notify.problems import ConfigRefused
-from trilens.notify.yaml_nodes import parse_yaml
 
 WHOLE = """
 global:
@@ -55,9 +55,9 @@ receivers:
 
 
 def faults(text: str) -> list[str]:
-    with pytest.raises(ConfigRefused) as refused:
+    with pytest.raises(FileRefused) as refused:
         config_of(text)
-    return [f"{one.line}: {one.text}" for one in refused.value.problems]
+    return [f"{one.place.line}: {one.message}" for one in refused.value.problems]
 
 
 def test_a_whole_file(tmp_path):
@@ -72,8 +72,8 @@ def test_a_whole_file(tmp_path):
         ("webhook", 0, False), ("webhook", 1, True), ("webhook", 2, True),
     ]  # fmt: skip
     by_name = {one.name: one for one in config.receivers["all"].integrations}
-    assert by_name["all/webhook[2]"].options["url"].file == str(tmp_path / "hook_url")
-    assert by_name["all/webhook[2]"].http.tls.ca_file == str(tmp_path / "ca.pem")
+    assert by_name["all/webhook[2]"].options["url"].path == tmp_path / "hook_url"
+    assert by_name["all/webhook[2]"].http.tls.ca.path == tmp_path / "ca.pem"
     assert by_name["all/webhook[2]"].http.follow_redirects
     assert not by_name["all/webhook[0]"].http.follow_redirects
     assert by_name["all/webhook[0]"].options["timeout_ns"] == 90 * 10**9
@@ -95,7 +95,7 @@ def test_nothing_secret_is_shown():
 @pytest.mark.parametrize(("old", "new", "want"), [
     ("resolve_timeout: 6m", "resolve_timeout: 6x", '3: resolve_timeout: unknown unit "x" in duration "6x"'),
     ("resolve_timeout", "resolve_timout",
-     '3: global has no field "resolve_timout"; do you mean "resolve_timeout"?'),
+     '3: field resolve_timout not found in global; do you mean "resolve_timeout"?'),
     ("  receiver: all\n", "", "12: root route must specify a default receiver"),
     ("{receiver: all, ", "{receiver: al, ",
      '15: undefined receiver "al" is used in a route; do you mean "all"?'),
@@ -105,7 +105,7 @@ def test_nothing_secret_is_shown():
      "15: matchers: error parsing regexp: missing closing ): `(`"),
     ("'{{ .Status }}'}}\ninhibit", "'{{ .Status'}}\ninhibit", "12: route label x: template: :1: unclosed action"),
     ("target_match: {s: w}", "target_mach: {s: w}",
-     '17: an inhibit rule has no field "target_mach"; do you mean "target_match"?'),
+     '17: field target_mach not found in an inhibit rule; do you mean "target_match"?'),
     ("- name: all", "- name: all\n- name: all", '22: receiver "all" is there twice'),
     ("{url: 'http://h/', ", "{url: 'h/', ",
      "24: url must be a URL that begins with http or https and has a host"),
@@ -113,18 +113,18 @@ def test_nothing_secret_is_shown():
     ("smtp_smarthost: 'mail:587'", "smtp_smarthost: 'mail'", '4: smtp_smarthost "mail" must be host:port'),
     ("b: [1, true]", "b: ['{{ if }}']", "25: template: :1: missing value for if"),
     ("msteams_configs", "victorops_configs",
-     "35: victorops_configs is known to Alertmanager but not done here: no notification is sent that way"),
-    ("username: u}]\n", "user: u}]\n", '37: discord_configs has no field "user"; do you mean "username"?'),
+     "35: victorops_configs is not supported: no notification is sent that way"),
+    ("username: u}]\n", "user: u}]\n", '37: field user not found in discord_configs; do you mean "username"?'),
     ("topic_arn: 'arn:aws:sns:x'", "topic_arn: x, phone_number: '1'",
      "33: exactly one of topic_arn, phone_number and target_arn must be set"),
     ("resolve_timeout: 6m", "resolve_timeout: 6m\n  resolve_timeout: 7m",
-     '4: key "resolve_timeout" is there twice'),
+     "4: key 'resolve_timeout' already defined at line 3"),
     ("[{to: 'x@y.z', ", "[{", "28: missing to address in email config"),
     ("- {name: night", "- {nam: night", "19: missing name in mute_time_intervals"),
-    ("update_alerts: true", "update_alerts: 1", "34: update_alerts must be true or false"),
+    ("update_alerts: true", "update_alerts: 1", "34: update_alerts: cannot read `1` as true or false"),
     ("basic_auth: {", "bearer_token: x, basic_auth: {",
-     "27: at most one of basic_auth and bearer_token may be set"),
-    ("global:", "global: [", "4: not YAML: expected ',' or ']', but got ':'"),
+     "27: at most one of basic_auth, oauth2, bearer_token & bearer_token_file must be configured"),
+    ("global:", "global: [", "4: yaml: did not find expected ',' or ']'"),
     ("routing_key: s3cret", "routing_key: ''", "31: missing service_key or routing_key in PagerDuty config"),
 ])  # fmt: skip
 def test_faults_have_their_lines(old, new, want):
@@ -134,7 +134,7 @@ def test_faults_have_their_lines(old, new, want):
 
 def test_all_faults_at_once_with_the_file():
     text = WHOLE.replace("6m", "6x").replace("[night]", "[x]").replace("update_alerts", "updates")
-    with pytest.raises(ConfigRefused) as refused:
+    with pytest.raises(FileRefused) as refused:
         config_of(text)
     lines = str(refused.value).splitlines()
     assert len(lines) == 3
@@ -143,7 +143,7 @@ def test_all_faults_at_once_with_the_file():
 
 def test_a_template_file_that_is_none(tmp_path):
     (tmp_path / "bad.tmpl").write_text('{{ define "x" }}\n{{ nosuch }}{{ end }}')
-    with pytest.raises(ConfigRefused, match=r"bad.tmpl:2: function 'nosuch' not defined"):
+    with pytest.raises(FileRefused, match=r"bad.tmpl:2: function 'nosuch' not defined"):
         config_of(WHOLE, tmp_path)
 
 
@@ -152,18 +152,18 @@ def test_aliases_do_not_grow_without_end():
         f"{b}: &{b} [*{a}, *{a}, *{a}, *{a}]\n"
         for a, b in zip("abcdefghijkl", "bcdefghijklm", strict=True)
     )
-    with pytest.raises(ConfigRefused, match="values, aliases written out"):
-        parse_yaml(text, "x")
+    with pytest.raises(FileRefused, match="values, aliases written out"):
+        read_yaml(text.encode(), "x")
 
 
 def test_depth_has_its_limit():
-    with pytest.raises(ConfigRefused, match="nested deeper"):
+    with pytest.raises(FileRefused, match="nest"):
         config_of("a: " + "[" * 5000)
 
 
 @given(st.text(max_size=200))
 def test_any_text_is_taken_or_refused(text):
-    with contextlib.suppress(ConfigRefused):
+    with contextlib.suppress(FileRefused):
         config_of(text, Path("/nonexistent"))
 
 
@@ -173,5 +173,5 @@ def test_a_file_with_mistakes_is_taken_or_refused(changes):
     text = WHOLE
     for at, char in changes:
         text = text[:at] + char + text[at + 1 :]
-    with contextlib.suppress(ConfigRefused):
+    with contextlib.suppress(FileRefused):
         config_of(text, Path("/nonexistent"))

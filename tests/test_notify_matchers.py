@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifying import config_of
+from trilens.config_files.problems import FileRefused, Problems
+from trilens.config_files.section import Section
+from trilens.config_files.yaml_nodes import read_yaml
 from trilens.notify.instants import parse_instant
 from trilens.notify.labels import fingerprint, text_of
 from trilens.notify.matcher_syntax import utf8_parts
 from trilens.notify.matchers import Matcher, MatcherFault, parse_matcher, parse_matchers
-from trilens.notify.problems import ConfigRefused
 from trilens.notify.time_intervals import read_time_interval
-from trilens.notify.yaml_nodes import parse_yaml
 
 READ = [
     ("", []),
@@ -167,10 +168,9 @@ def test_routes_inherit():
 
 
 def interval(text):
-    problems = []
-    found = read_time_interval(parse_yaml(text, "x"), problems)
-    if problems:
-        raise ConfigRefused("x", problems)
+    problems = Problems("x")
+    found = read_time_interval(Section(read_yaml(text.encode(), "x"), "an interval", problems))
+    problems.raise_any()
     return found
 
 
@@ -222,7 +222,7 @@ def test_times(text, when, want):
     "{weekday: [monday]}", "{months: ['1:2:3']}",
 ])  # fmt: skip
 def test_times_that_are_none(text):
-    with pytest.raises(ConfigRefused):
+    with pytest.raises(FileRefused):
         interval(text)
 
 

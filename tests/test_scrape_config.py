@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import textwrap
@@ -11,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trilens.scrape.client_config import Secret
-from trilens.scrape.config_file import Problems, compose
+from trilens.config_files.http_config import Secret
+from trilens.config_files.problems import FileRefused
+from trilens.prometheus_config.file import load
 from trilens.scrape.discovery_config import DnsDiscovery, FileDiscovery, HttpDiscovery
-from trilens.scrape.scrape_config import PROTOCOLS_DEFAULT, load
+from trilens.scrape.scrape_config import PROTOCOLS_DEFAULT
 
 PROMTOOL = shutil.which("promtool")
 JOB = "scrape_configs:\n- job_name: a\n"
@@ -27,29 +29,30 @@ def written(folder: Path, text: str) -> Path:
 
 
 def problems(folder: Path, text: str) -> list[tuple[int, str]]:
-    config, found = load(written(folder, text), {})
-    assert (config is None) == bool(found)
-    return [(one.line, one.text) for one in found]
+    try:
+        load(written(folder, text), {})
+    except FileRefused as refused:
+        assert refused.problems
+        return [(one.place.line, one.message) for one in refused.problems]
+    return []
 
 
 def only_job(folder: Path, text: str):
-    config, found = load(written(folder, text), {})
-    assert config is not None, [str(one) for one in found]
-    (job,) = config.jobs
+    (job,) = load(written(folder, text), {}).scraping.jobs
     return job
 
 
 def test_everything_of_a_job(tmp_path) -> None:
     (tmp_path / "token").write_text("secret\n")
-    config, found = load(written(tmp_path, """\
+    (tmp_path / "more.yml").write_text("groups: [{name: g}]")
+    config = load(written(tmp_path, """\
         global:
           scrape_interval: 30s
           evaluation_interval: 20s
           external_labels: {cluster: "${CLUSTER}-x", price: "$$5", none: "$NONE"}
           label_limit: 7
-        rule_files: [rules/*.yml]
+        rule_files: [rules/*.yml, more.yml]
         alerting: {alertmanagers: [{static_configs: [{targets: [am:9093]}]}]}
-        remote_write: [{url: "http://x/write"}]
         scrape_configs:
         - job_name: node
           scrape_timeout: 5s
@@ -88,11 +91,12 @@ def test_everything_of_a_job(tmp_path) -> None:
           metric_relabel_configs:
           - {action: Drop, source_labels: [__name__], regex: "go_.*"}
         """), {"CLUSTER": "c1"})  # fmt: skip
-    assert config is not None, [str(one) for one in found]
-    assert config.external_labels == {"cluster": "c1-x", "price": "$5", "none": ""}
+    assert config.scraping.external_labels == {"cluster": "c1-x", "price": "$5", "none": ""}
     assert config.evaluation_ms == 20_000
-    assert set(config.others) == {"rule_files", "alerting", "remote_write"}
-    (job,) = config.jobs
+    assert [group.name for group in config.groups] == ["g"]
+    (outside,) = config.alerting.sets
+    assert outside.discoveries[0].groups[0].targets == ({"__address__": "am:9093"},)
+    (job,) = config.scraping.jobs
     assert (job.interval_ms, job.timeout_ms) == (30_000, 5000)
     assert job.protocols == ("PrometheusText0.0.4", "OpenMetricsText1.0.0")
     assert job.params == {"collect[]": ("cpu", "mem"), "x": ("1",)}
@@ -116,7 +120,7 @@ def test_everything_of_a_job(tmp_path) -> None:
     assert http.client.has_basic
     assert dns == DnsDiscovery(("a.b",), "A", 9, 30_000)
     assert [rule.action for rule in (*job.relabel, *job.metric_relabel)] == ["replace", "drop"]
-    assert "secret" not in repr(config.jobs)
+    assert "secret" not in repr(config)
 
 
 def test_defaults(tmp_path) -> None:
@@ -141,6 +145,9 @@ NOT_DONE = [
     ("  dns_sd_configs: [{names: [a]}]\n", 3, "dns_sd_configs with type SRV is not supported"),
     ("  proxy_url: socks5://x\n", 3, "only http and https"),
     ("  authorization:\n    credentials_ref: x\n", 4, "credentials_ref is not supported"),
+    ('remote_write: [{url: "http://x/write"}]\n', 3, "remote_write is not supported"),
+    ("alerting:\n  alertmanagers:\n  - {sigv4: {region: x}}\n", 5, "sigv4 is not supported"),
+    ("storage: {tsdb: {retention: {time: 1d}}}\n", 3, "retention is not supported"),
 ]
 
 
@@ -249,21 +256,21 @@ def test_all_problems_at_once(tmp_path) -> None:
 
 def test_a_file_of_scrape_configs(tmp_path) -> None:
     (tmp_path / "more.yml").write_text("scrape_configs:\n- job_name: b\n- job_name: c\n  x: 1\n")
-    config, found = load(written(tmp_path, JOB + "scrape_config_files: ['*ore.yml']\n"), {})
-    assert config is None
-    assert [str(one) for one in found] == [
-        f"{tmp_path}/more.yml:4: field x not found in type config.plain"
+    with pytest.raises(FileRefused) as refused:
+        load(written(tmp_path, JOB + "scrape_config_files: ['*ore.yml']\nnope: 1\n"), {})
+    assert [str(one) for one in refused.value.problems] == [
+        f"{tmp_path}/more.yml:4:3: field x not found in a scrape config",
+        f"{tmp_path}/prometheus.yml:4:1: field nope not found in prometheus.yml",
     ]
     (tmp_path / "more.yml").write_text("scrape_configs:\n- job_name: b\n")
-    config, found = load(tmp_path / "prometheus.yml", {})
-    assert config is not None
-    assert [job.name for job in config.jobs] == ["a", "b"]
+    (tmp_path / "prometheus.yml").write_text(JOB + "scrape_config_files: ['*ore.yml']\n")
+    config = load(tmp_path / "prometheus.yml", {})
+    assert [job.name for job in config.scraping.jobs] == ["a", "b"]
 
 
 def test_no_file(tmp_path) -> None:
-    config, (found,) = load(tmp_path / "nowhere.yml", {})
-    assert config is None
-    assert "No such file" in str(found)
+    with pytest.raises(FileRefused, match="No such file"):
+        load(tmp_path / "nowhere.yml", {})
 
 
 def test_aliases_of_aliases_are_bounded(tmp_path) -> None:
@@ -271,16 +278,13 @@ def test_aliases_of_aliases_are_bounded(tmp_path) -> None:
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     ((line, text),) = problems(tmp_path, "\n".join(lines))
     assert "more than" in text
-    assert line == 1
+    assert line == 5
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(max_size=60) | st.binary(max_size=60).map(lambda data: data.decode("latin-1")))
 def test_any_text_is_a_config_or_problems(tmp_path_factory, text) -> None:
-    found = Problems(Path("x.yml"))
-    root = compose(text, found)
-    assert root is None or not found.found
     path = tmp_path_factory.getbasetemp() / "any.yml"
     path.write_text(text, "utf-8", "replace")
-    config, problems_found = load(path, {})
-    assert (config is None) == bool(problems_found)
+    with contextlib.suppress(FileRefused):
+        load(path, {})

@@ -20,13 +20,14 @@ from starlette.applications import Starlette
 from exposing import labels_of, valued
 from trilens.clock import SystemClock
 from trilens.errors import Refused
+from trilens.http_out.proxies import is_direct
+from trilens.prometheus_config.file import load
 from trilens.receive.prometheus_schema import V1
 from trilens.scrape import targets_api
 from trilens.scrape.discovery import groups_of_file, groups_of_json
 from trilens.scrape.discovery_config import Group
 from trilens.scrape.pool import accept_header
-from trilens.scrape.proxies import is_direct
-from trilens.scrape.scrape_config import Job, load
+from trilens.scrape.scrape_config import Job
 from trilens.scrape.scrape_loop import WRITE_BYTES_MAX, format_of, joined, split
 from trilens.scrape.scraper import Scraper
 from trilens.scrape.target import populate
@@ -124,9 +125,7 @@ class Written:
 def config_of(folder: Path, text: str):
     path = folder / "prometheus.yml"
     path.write_text("global: {scrape_interval: 400ms}\nscrape_configs:\n" + text)
-    config, problems = load(path, {})
-    assert config is not None, [str(one) for one in problems]
-    return config
+    return load(path, {}).scraping
 
 
 @contextmanager

@@ -108,15 +108,13 @@ def _check_alertmanager(path: Path | None) -> None:
     if path is None:
         return
     from trilens.clock import SystemClock  # noqa: PLC0415
+    from trilens.config_files.problems import FileRefused  # noqa: PLC0415
     from trilens.notify.config import load_config  # noqa: PLC0415
-    from trilens.notify.problems import ConfigRefused  # noqa: PLC0415
 
     try:
         load_config(path, SystemClock().now_ns)
-    except ConfigRefused as refused:
+    except FileRefused as refused:
         raise SettingsError(f"alertmanager_config is refused\n{refused}") from None
-    except OSError as error:
-        raise SettingsError(f"alertmanager_config {path}: {error.strerror}") from None
 
 
 def _sql(arguments: argparse.Namespace) -> int:

@@ -27,12 +27,12 @@ from starlette.routing import BaseRoute
 from trilens.agent.watch import Watch
 from trilens.alert.rule_files import read_rule_files
 from trilens.clock import SystemClock
+from trilens.config_files.problems import FileRefused
 from trilens.data_lock import DataLock
 from trilens.errors import Broken
 from trilens.measures import Measures
 from trilens.notify.config import load_config
 from trilens.notify.notifier import Notifier
-from trilens.notify.problems import ConfigRefused
 from trilens.open_files import allow_open_files
 from trilens.present.access import App, Guarded
 from trilens.present.alertmanager.api import Alertmanager
@@ -366,11 +366,8 @@ def _notifier(settings: Settings, clock: SystemClock, measures: Measures) -> Not
         return None
     try:
         config = load_config(settings.alertmanager_config, clock.now_ns)
-    except ConfigRefused as refused:
+    except FileRefused as refused:
         raise Broken(f"alertmanager_config is refused\n{refused}") from None
-    except OSError as error:
-        reason = error.strerror
-        raise Broken(f"alertmanager_config {settings.alertmanager_config}: {reason}") from None
     url = settings.external_url or f"http://{settings.http}"
     directory = settings.data_dir / "notify"
     return Notifier(config, directory, clock, external_url=url, measures=measures)

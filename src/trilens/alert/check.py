@@ -12,7 +12,8 @@ from pathlib import Path
 from trilens.alert.rule_files import duplicates, read_rule_file
 from trilens.alert.unit_test_run import run_tests
 from trilens.alert.unit_tests import read_test_file
-from trilens.alert.yaml_nodes import FileRefused, Mapping, Scalar, read_yaml
+from trilens.config_files.problems import FileRefused
+from trilens.config_files.yaml_nodes import Mapping, Scalar, read_yaml
 from trilens.query.promql_values.labels import labels_text
 
 

@@ -26,16 +26,9 @@ from pathlib import Path
 from typing import Final
 
 from trilens.alert.alert_text import template_problem
-from trilens.alert.yaml_nodes import (
-    Fields,
-    FileRefused,
-    Node,
-    Place,
-    Problem,
-    Problems,
-    Scalar,
-    read_yaml,
-)
+from trilens.config_files.problems import FileRefused, Place, Problem, Problems
+from trilens.config_files.section import Section
+from trilens.config_files.yaml_nodes import Node, Scalar, read_file, read_yaml
 from trilens.query.promql.ast import Expr
 from trilens.query.promql.errors import ParseError
 from trilens.query.promql.parser import parse
@@ -82,19 +75,14 @@ class RuleGroup:
 
 def read_rule_file(path: Path) -> list[RuleGroup]:
     """Raises FileRefused."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        message = f"cannot be read: {error.strerror}"
-        raise FileRefused([Problem(str(path), Place(1, 1), message)]) from None
-    return read_rules(content, str(path))
+    return read_rules(read_file(path), str(path))
 
 
 def read_rules(content: bytes, file: str) -> list[RuleGroup]:
     """The groups of one file, in its order. Raises FileRefused with everything that is wrong."""
     problems = Problems(file)
-    fields = Fields.of(read_yaml(content, file), "a rule file", problems)
-    groups = fields.items("groups", lambda node: _group(node, problems))
+    fields = Section(read_yaml(content, file), "a rule file", problems)
+    groups = [_group(node, problems) for node in fields.items("groups")]
     fields.end()
     _check_names(groups, problems)
     if len(groups) > GROUPS_MAX or sum(len(group.rules) for group, _ in groups) > RULES_MAX:
@@ -156,22 +144,23 @@ def _check_names(groups: list[tuple[RuleGroup, Place]], problems: Problems) -> N
 
 
 def _group(node: Node, problems: Problems) -> tuple[RuleGroup, Place]:
-    fields = Fields.of(node, "a rule group", problems)
+    fields = Section(node, "a rule group", problems)
     name = fields.text("name")
     interval_ms = fields.duration_ms("interval")
+    has_offset = "query_offset" in fields
     query_offset_ms = fields.duration_ms("query_offset")
-    limit = fields.integer("limit")
-    own = fields.texts("labels")
+    limit = fields.integer("limit", least=-(1 << 63))
+    own = fields.text_map("labels")
     _check_labels(own, fields.place_of("labels"), problems)
     checked = [
         _Checked(item, problems, f'group "{name}", rule {number}')
-        for number, item in enumerate(fields.items("rules", lambda item: item), 1)
+        for number, item in enumerate(fields.items("rules"), 1)
     ]
     fields.end()
     rules = tuple(one.rule(own) for one in checked)
     group = RuleGroup(
         problems.file, name, tuple(rule for rule in rules if rule is not None),
-        interval_ms or 0, query_offset_ms, limit,
+        interval_ms, query_offset_ms if has_offset else None, limit,
     )  # fmt: skip
     return group, fields.place
 
@@ -185,11 +174,11 @@ class _Checked:
     where: str
 
     def rule(self, of_group: dict[str, str]) -> Rule | None:
-        fields = Fields.of(self.node, "a rule", self.problems)
+        fields = Section(self.node, "a rule", self.problems)
         record, alert = fields.text("record"), fields.text("alert")
-        for_ms = fields.duration_ms("for") or 0
-        keep_ms = fields.duration_ms("keep_firing_for") or 0
-        labels, annotations = fields.texts("labels"), fields.texts("annotations")
+        for_ms = fields.duration_ms("for")
+        keep_ms = fields.duration_ms("keep_firing_for")
+        labels, annotations = fields.text_map("labels"), fields.text_map("annotations")
         self.where = f'{self.where}, "{alert or record}"'
         expr = self._expr(fields)
         fields.end()
@@ -213,7 +202,7 @@ class _Checked:
             _sorted({**of_group, **labels}), _sorted(annotations), fields.place,
         )  # fmt: skip
 
-    def _expr(self, fields: Fields) -> Expr | None:
+    def _expr(self, fields: Section) -> Expr | None:
         text = fields.text("expr")
         if not text:
             self._say(fields.place_of("expr"), "field 'expr' must be set in rule")
@@ -226,7 +215,7 @@ class _Checked:
             return None
 
     def _check_record(
-        self, fields: Fields, name: str, for_ms: int, keep_ms: int, annotations: dict[str, str]
+        self, fields: Section, name: str, for_ms: int, keep_ms: int, annotations: dict[str, str]
     ) -> None:
         given = {"annotations": bool(annotations), "for": for_ms, "keep_firing_for": keep_ms}
         for field_name, is_given in given.items():
@@ -243,7 +232,7 @@ class _Checked:
             )
 
     def _check_templates(
-        self, fields: Fields, alert: str, kind: str, within: str, texts: dict[str, str]
+        self, fields: Section, alert: str, kind: str, within: str, texts: dict[str, str]
     ) -> None:
         for name, text in texts.items():
             problem = template_problem(alert, text)

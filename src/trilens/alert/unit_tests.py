@@ -23,7 +23,9 @@ from typing import Final, TypeVar
 
 from trilens.alert.rule_files import RuleGroup, files_of, read_rule_file
 from trilens.alert.series_notation import Point, labels_of, points_of
-from trilens.alert.yaml_nodes import Fields, FileRefused, Node, Place, Problem, Problems, read_yaml
+from trilens.config_files.problems import FileRefused, Place, Problem, Problems
+from trilens.config_files.section import Section
+from trilens.config_files.yaml_nodes import Node, read_file, read_yaml
 from trilens.query.promql_histograms.histograms import Histogram
 from trilens.query.promql_values.values import Labels
 
@@ -89,19 +91,15 @@ class TestFile:
 
 def read_test_file(path: Path) -> TestFile:
     """With the rule files that it names, relative to it. Raises FileRefused."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        message = f"cannot be read: {error.strerror}"
-        raise FileRefused([Problem(str(path), Place(1, 1), message)]) from None
     problems = Problems(str(path))
-    fields = Fields.of(read_yaml(content, str(path)), "a file of unit tests", problems)
-    patterns = fields.items("rule_files", _Reader(problems).text)
+    root = read_yaml(read_file(path), str(path))
+    fields = Section(root, "a file of unit tests", problems)
+    patterns = fields.texts("rule_files")
     interval_ms = fields.duration_ms("evaluation_interval") or INTERVAL_MS
-    order = fields.items("group_eval_order", _Reader(problems).text)
-    is_fuzzy = fields.truth("fuzzy_compare")
+    order = fields.texts("group_eval_order")
+    is_fuzzy = fields.boolean("fuzzy_compare", default=False)
     reader = _Reader(problems, interval_ms)
-    tests = fields.items("tests", reader.test)
+    tests = [reader.test(node) for node in fields.items("tests")]
     fields.end()
     if len(set(order)) != len(order):
         problems.add(fields.place_of("group_eval_order"), "group name repeated in evaluation order")
@@ -112,7 +110,7 @@ def read_test_file(path: Path) -> TestFile:
     return TestFile(str(path), groups, tests, interval_ms, is_fuzzy, warnings)
 
 
-def _groups(patterns: list[str], directory: Path) -> tuple[list[RuleGroup], list[str]]:
+def _groups(patterns: tuple[str, ...], directory: Path) -> tuple[list[RuleGroup], list[str]]:
     groups: dict[str, RuleGroup] = {}
     warnings: list[str] = []
     problems: list[Problem] = []
@@ -135,20 +133,16 @@ class _Reader:
     problems: Problems
     interval_ms: int = INTERVAL_MS
 
-    def text(self, node: Node) -> str:
-        fields = Fields(self.problems, "a text", node.place, {"item": node})
-        return fields.text("item")
-
     def test(self, node: Node) -> UnitTest:
-        fields = Fields.of(node, "a test", self.problems)
-        external = fields.texts("external_labels")
+        fields = Section(node, "a test", self.problems)
+        external = fields.text_map("external_labels")
         test = UnitTest(
             name=fields.text("name"),
             interval_ms=fields.duration_ms("interval") or self.interval_ms,
             start_ms=self._start_ms(fields),
-            series=fields.items("input_series", self._series),
-            alerts=fields.items("alert_rule_test", self._alerts),
-            samples=fields.items("promql_expr_test", self._samples),
+            series=[self._series(one) for one in fields.items("input_series")],
+            alerts=[self._alerts(one) for one in fields.items("alert_rule_test")],
+            samples=[self._samples(one) for one in fields.items("promql_expr_test")],
             external_labels=tuple(sorted(external.items())),
             external_url=fields.text("external_url"),
             place=fields.place,
@@ -160,7 +154,7 @@ class _Reader:
             self.problems.add(fields.place, f"more than {SAMPLES_MAX} samples")
         return test
 
-    def _start_ms(self, fields: Fields) -> int:
+    def _start_ms(self, fields: Section) -> int:
         text = fields.text("start_timestamp")
         if not text:
             return 0
@@ -175,7 +169,7 @@ class _Reader:
             return 0
 
     def _series(self, node: Node) -> InputSeries:
-        fields = Fields.of(node, "an input series", self.problems)
+        fields = Section(node, "an input series", self.problems)
         nothing: Labels = ()
         labels = self._read(fields, "series", labels_of, nothing)
         points: list[Point] = self._read(fields, "values", points_of, [])
@@ -183,12 +177,12 @@ class _Reader:
         return InputSeries(labels, points)
 
     def _alerts(self, node: Node) -> ExpectedAlerts:
-        fields = Fields.of(node, "a test of alerts", self.problems)
+        fields = Section(node, "a test of alerts", self.problems)
         alert = fields.text("alertname")
         expected = ExpectedAlerts(
-            fields.duration_ms("eval_time") or 0,
+            fields.duration_ms("eval_time"),
             alert,
-            fields.items("exp_alerts", lambda item: self._alert(item, alert)),
+            [self._alert(one, alert) for one in fields.items("exp_alerts")],
             fields.place,
         )
         fields.end()
@@ -200,25 +194,25 @@ class _Reader:
         return expected
 
     def _alert(self, node: Node, name: str) -> tuple[Labels, Labels]:
-        fields = Fields.of(node, "an expected alert", self.problems)
-        labels = {**fields.texts("exp_labels"), "alertname": name}
-        annotations = fields.texts("exp_annotations")
+        fields = Section(node, "an expected alert", self.problems)
+        labels = {**fields.text_map("exp_labels"), "alertname": name}
+        annotations = fields.text_map("exp_annotations")
         fields.end()
         return tuple(sorted(labels.items())), tuple(sorted(annotations.items()))
 
     def _samples(self, node: Node) -> ExpectedSamples:
-        fields = Fields.of(node, "a test of an expression", self.problems)
+        fields = Section(node, "a test of an expression", self.problems)
         expected = ExpectedSamples(
-            fields.duration_ms("eval_time") or 0,
+            fields.duration_ms("eval_time"),
             fields.text("expr"),
-            fields.items("exp_samples", self._sample),
+            [self._sample(one) for one in fields.items("exp_samples")],
             fields.place,
         )
         fields.end()
         return expected
 
     def _sample(self, node: Node) -> tuple[Labels, float | Histogram]:
-        fields = Fields.of(node, "an expected sample", self.problems)
+        fields = Section(node, "an expected sample", self.problems)
         nothing: Labels = ()
         labels = self._read(fields, "labels", labels_of, nothing)
         value: float | Histogram = fields.number("value")
@@ -228,7 +222,7 @@ class _Reader:
         return labels, value
 
     def _read(
-        self, fields: Fields, name: str, read: Callable[[str], _Read], otherwise: _Read
+        self, fields: Section, name: str, read: Callable[[str], _Read], otherwise: _Read
     ) -> _Read:
         text = fields.text(name)
         try:
@@ -237,7 +231,7 @@ class _Reader:
             self._say(fields, name, str(error))
             return otherwise
 
-    def _say(self, fields: Fields, name: str, message: str) -> None:
+    def _say(self, fields: Section, name: str, message: str) -> None:
         self.problems.add(fields.place_of(name), f"{name}: {message}")
 
 

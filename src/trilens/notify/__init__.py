@@ -1,7 +1,7 @@
 """The Alertmanager inside: from alerts to people, on its own configuration file.
 
     config.py       alertmanager.yml as it is: global_config, routes, receivers, time_intervals,
-                    inhibition, http_config; yaml_nodes knows each line, problems collects
+                    inhibition; read through config_files, with every fault's place
     matchers.py     matchers, in the UTF-8 and the classic syntax (matcher_syntax.py)
     alerts.py       an alert, and how two reports about one become one
     silences.py  inhibition.py  groups.py    who is quiet, what belongs together, when it is due

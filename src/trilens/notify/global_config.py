@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-from trilens.notify.durations import MINUTE_NS
-from trilens.notify.http_config import (
+from trilens.config_files.http_config import (
+    Files,
     HttpConfig,
     Secret,
-    TlsConfig,
+    Tls,
     read_http,
     read_tls,
+    read_url,
     secret,
-    url,
 )
-from trilens.notify.yaml_nodes import Section
+from trilens.config_files.section import Section
+from trilens.notify.durations import MINUTE_NS
 
 RESOLVE_TIMEOUT_NS: Final = 5 * MINUTE_NS
 _NOT_DONE: Final = (
@@ -41,7 +41,7 @@ class GlobalConfig:
     smtp_identity: str
     smtp_require_tls: bool
     smtp_implicit_tls: bool | None
-    smtp_tls: TlsConfig
+    smtp_tls: Tls
     slack_api_url: Secret
     slack_app_token: Secret
     slack_app_url: str
@@ -50,40 +50,43 @@ class GlobalConfig:
     opsgenie_api_key: Secret
 
 
-def read_global(section: Section, directory: Path) -> GlobalConfig:
+def read_global(section: Section, files: Files) -> GlobalConfig:
     for name in _NOT_DONE:
-        section.not_done(**{name: "no notification is sent that way"})
-    app_url = url(section, "slack_app_url", "https://slack.com/api/chat.postMessage")
-    has_token = section.has("slack_app_token") or section.has("slack_app_token_file")
-    has_url = section.has("slack_api_url") or section.has("slack_api_url_file")
+        section.not_done(name, "no notification is sent that way")
+    app_url = read_url(section, "slack_app_url", "https://slack.com/api/chat.postMessage")
+    has_token = "slack_app_token" in section or "slack_app_token_file" in section
+    has_url = "slack_api_url" in section or "slack_api_url_file" in section
     # The same URL in both is how tokens were used before there was a key for them.
     if has_token and has_url and section.text("slack_api_url") != app_url:
-        section.fault("at most one of slack_app_token and slack_api_url may be set",
-                      section.line_of("slack_api_url"))  # fmt: skip
-    if section.has("slack_api_url"):
-        url(section, "slack_api_url")
-    resolve_timeout_ns = section.duration_ns("resolve_timeout", RESOLVE_TIMEOUT_NS)
+        section.problem(
+            "slack_api_url", "at most one of slack_app_token and slack_api_url may be set"
+        )
+    if "slack_api_url" in section:
+        read_url(section, "slack_api_url")
+    resolve_timeout_ns = section.duration_ms("resolve_timeout") * 1_000_000
+    http = section.section("http_config", "http_config")
     found = GlobalConfig(
         resolve_timeout_ns=resolve_timeout_ns or RESOLVE_TIMEOUT_NS,
-        http=read_http(section.section("http_config"), directory),
+        http=read_http(http, files),
         smtp_from=section.text("smtp_from"),
         smtp_hello=section.text("smtp_hello", "localhost"),
         smtp_smarthost=host_port(section, "smtp_smarthost"),
         smtp_username=section.text("smtp_auth_username"),
-        smtp_password=secret(section, "smtp_auth_password", directory),
-        smtp_secret=secret(section, "smtp_auth_secret", directory),
+        smtp_password=secret(section, "smtp_auth_password", files),
+        smtp_secret=secret(section, "smtp_auth_secret", files),
         smtp_identity=section.text("smtp_auth_identity"),
         smtp_require_tls=section.boolean("smtp_require_tls", default=True),
         smtp_implicit_tls=section.boolean_or_none("smtp_force_implicit_tls"),
-        smtp_tls=read_tls(section.section("smtp_tls_config"), directory),
-        slack_api_url=secret(section, "slack_api_url", directory),
-        slack_app_token=secret(section, "slack_app_token", directory),
+        smtp_tls=read_tls(section, "smtp_tls_config", files),
+        slack_api_url=secret(section, "slack_api_url", files),
+        slack_app_token=secret(section, "slack_app_token", files),
         slack_app_url=app_url,
-        pagerduty_url=url(section, "pagerduty_url", "https://events.pagerduty.com/v2/enqueue"),
-        opsgenie_api_url=url(section, "opsgenie_api_url", "https://api.opsgenie.com/"),
-        opsgenie_api_key=secret(section, "opsgenie_api_key", directory),
+        pagerduty_url=read_url(section, "pagerduty_url", "https://events.pagerduty.com/v2/enqueue"),
+        opsgenie_api_url=read_url(section, "opsgenie_api_url", "https://api.opsgenie.com/"),
+        opsgenie_api_key=secret(section, "opsgenie_api_key", files),
     )
-    section.refuse_rest()
+    http.end()
+    section.end()
     return found
 
 
@@ -100,6 +103,6 @@ def host_port(section: Section, name: str) -> tuple[str, int] | None:
         or not 0 < int(port) < 65536
         or (":" in host and not is_bare)
     ):
-        section.fault(f'{name} "{text}" must be host:port', section.line_of(name))
+        section.fault(f'{name} "{text}" must be host:port', section.place_of(name))
         return None
     return (host[1:-1] if is_bare else host), int(port)

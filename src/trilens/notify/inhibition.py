@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from trilens.config_files.section import Section
 from trilens.notify.alerts import Alert
 from trilens.notify.labels import is_label_name
 from trilens.notify.matchers import Matcher, matches_all
 from trilens.notify.routes import read_matchers
-from trilens.notify.yaml_nodes import Node, Problems, Section
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +20,15 @@ class InhibitRule:
     equal: tuple[str, ...]
 
 
-def read_inhibit_rule(node: Node, problems: Problems) -> InhibitRule:
-    section = Section(node, "an inhibit rule", problems)
+def read_inhibit_rule(section: Section) -> InhibitRule:
     sources = _side(section, "source")
     targets = _side(section, "target")
     equal = tuple(section.texts("equal"))
     for name in equal:
         if not is_label_name(name):
-            section.fault(f'invalid label name "{name}" in equal', section.line_of("equal"))
+            section.problem("equal", f'invalid label name "{name}" in equal')
     rule = InhibitRule(section.text("name"), sources, targets, equal)
-    section.refuse_rest()
+    section.end()
     return rule
 
 

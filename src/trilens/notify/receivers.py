@@ -7,14 +7,25 @@ NOT_DONE and refused by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from trilens.config_files.http_config import (
+    Files,
+    HttpConfig,
+    Secret,
+    is_url,
+    read_http,
+    read_tls,
+    read_url,
+    secret,
+)
+from trilens.config_files.problems import Place
+from trilens.config_files.section import Section
+from trilens.config_files.yaml_nodes import plain
+from trilens.notify.durations import parse_go_duration_ns
 from trilens.notify.global_config import GlobalConfig, host_port
 from trilens.notify.gotemplate import TemplateFault, Templates
-from trilens.notify.http_config import HttpConfig, Secret, is_url, read_http, read_tls, secret, url
-from trilens.notify.yaml_nodes import Node, Problems, Section
 
 NOT_DONE: Final = (
     "incidentio", "jira", "mattermost", "pushover", "rocketchat", "telegram", "victorops",
@@ -59,55 +70,54 @@ class Receiver:
 class _Reader:
     common: GlobalConfig
     templates: Templates
-    directory: Path
+    files: Files
 
     def template(self, section: Section, name: str, default: str = "") -> str:
         text = section.text(name, default)
-        self.check(section, text, section.line_of(name))
+        self.check(section, text, section.place_of(name))
         return text
 
-    def check(self, section: Section, text: str, line: int) -> None:
+    def check(self, section: Section, text: str, place: Place) -> None:
         try:
             self.templates.check(text)
         except TemplateFault as fault:
-            section.fault(str(fault), line)
+            section.fault(str(fault), place)
 
     def templates_of(self, section: Section, name: str) -> dict[str, str]:
         found = section.text_map(name)
         for text in found.values():
-            self.check(section, text, section.line_of(name))
+            self.check(section, text, section.place_of(name))
         return found
 
-    def check_all(self, section: Section, value: Any, line: int) -> None:
+    def check_all(self, section: Section, value: Any, place: Place) -> None:
         if isinstance(value, str):
-            self.check(section, value, line)
+            self.check(section, value, place)
         elif isinstance(value, dict):
             for one in (*value.keys(), *value.values()):
-                self.check_all(section, one, line)
+                self.check_all(section, one, place)
         elif isinstance(value, list):
             for one in value:
-                self.check_all(section, one, line)
+                self.check_all(section, one, place)
 
 
 def read_receiver(
-    node: Node, common: GlobalConfig, templates: Templates, directory: Path, problems: Problems
+    section: Section, common: GlobalConfig, templates: Templates, files: Files
 ) -> Receiver:
-    section = Section(node, "a receiver", problems)
-    reader = _Reader(common, templates, directory)
+    reader = _Reader(common, templates, files)
     name = section.text("name")
     if not name:
         section.fault("missing name in receiver")
     labels = section.text_map("labels")
     if labels.get("name", name) != name:
-        section.fault(f'receiver label "name" must be "{name}"', section.line_of("labels"))
+        section.problem("labels", f'receiver label "name" must be "{name}"')
     for kind in NOT_DONE:
-        section.not_done(**{f"{kind}_configs": "no notification is sent that way"})
+        section.not_done(f"{kind}_configs", "no notification is sent that way")
     found: list[Integration] = []
     for kind, read in _KINDS.items():
-        for index, item in enumerate(section.items(f"{kind}_configs")):
-            one = Section(item, f"{kind}_configs", problems)
+        key = f"{kind}_configs"
+        for index, one in enumerate(section.sections(key, key)):
             found.append(_integration(one, name, kind, index=index, read=read, reader=reader))
-    section.refuse_rest()
+    section.end()
     return Receiver(name, labels | {"name": name}, tuple(found))
 
 
@@ -119,33 +129,33 @@ def _integration(
 ) -> Integration:
     send_resolved = section.boolean("send_resolved", default=kind not in {"email", "slack"})
     http = reader.common.http
-    if kind != "email" and section.has("http_config"):
-        http = read_http(section.section("http_config"), reader.directory)
+    if kind != "email" and section.node("http_config") is not None:
+        own = section.section("http_config", "http_config")
+        http = read_http(own, reader.files)
+        own.end()
     options, http = read(section, reader, http)
-    section.refuse_rest()
+    section.end()
     return Integration(receiver, kind, index, send_resolved, http, options)
 
 
 def _webhook(
     section: Section, reader: _Reader, http: HttpConfig
 ) -> tuple[dict[str, Any], HttpConfig]:
-    section.at_most_one("url", "url_file")
-    target = Secret(section.text("url"), secret(section, "url", reader.directory).file)
-    line = section.line_of("url")
+    target = secret(section, "url", reader.files)
+    place = section.place_of("url")
     if not target:
         section.fault("one of url and url_file must be set")
     elif target.value and "{{" in target.value:
-        reader.check(section, target.value, line)
+        reader.check(section, target.value, place)
     elif target.value and not is_url(target.value):
-        section.fault("url must be a URL that begins with http or https and has a host", line)
-    payload = section.node("payload")
-    plain = None if payload is None else payload.plain()
-    reader.check_all(section, plain, section.line_of("payload"))
+        section.fault("url must be a URL that begins with http or https and has a host", place)
+    payload = plain(section.node("payload"), section.problems)
+    reader.check_all(section, payload, section.place_of("payload"))
     return {
         "url": target,
         "max_alerts": section.integer("max_alerts"),
-        "timeout_ns": section.go_duration_ns("timeout"),
-        "payload": plain,
+        "timeout_ns": _timeout_ns(section),
+        "payload": payload,
     }, http
 
 
@@ -164,21 +174,21 @@ def _email(
         for name, value in reader.templates_of(section, "headers").items()
     }
     if len(headers) != len(section.text_map("headers")):
-        section.fault("a header is there twice", section.line_of("headers"))
+        section.problem("headers", "a header is there twice")
     return {
         "to": to,
         "from": sender,
         "smarthost": smarthost,
         "hello": section.text("hello") or common.smtp_hello,
         "username": section.text("auth_username") or common.smtp_username,
-        "password": secret(section, "auth_password", reader.directory) or common.smtp_password,
-        "secret": secret(section, "auth_secret", reader.directory) or common.smtp_secret,
+        "password": secret(section, "auth_password", reader.files) or common.smtp_password,
+        "secret": secret(section, "auth_secret", reader.files) or common.smtp_secret,
         "identity": section.text("auth_identity") or common.smtp_identity,
         "require_tls": section.boolean("require_tls", default=common.smtp_require_tls),
         "implicit_tls": _or(section.boolean_or_none("force_implicit_tls"),
                             common.smtp_implicit_tls),
-        "tls": read_tls(section.section("tls_config"), reader.directory)
-        if section.has("tls_config") else common.smtp_tls,
+        "tls": read_tls(section, "tls_config", reader.files)
+        if section.node("tls_config") is not None else common.smtp_tls,
         "headers": headers,
         "html": reader.template(section, "html", '{{ template "email.default.html" . }}'),
         "text": reader.template(section, "text"),
@@ -192,12 +202,10 @@ def _or(one: bool | None, other: bool | None) -> bool | None:
 
 def _threading(section: Section, headers: dict[str, str]) -> str:
     """Nothing, or how threads are cut: none, daily."""
-    found = section.section("threading")
-    if found is None:
-        return ""
+    found = section.section("threading", "threading")
     enabled = found.boolean("enabled", default=False)
     by_date = found.text("thread_by_date")
-    found.refuse_rest()
+    found.end()
     if not enabled:
         return ""
     if by_date not in {"none", "daily"}:
@@ -222,42 +230,40 @@ def _slack(
     for name in ("channel", "message_text", "image_url", "thumb_url"):
         options[name] = reader.template(section, name)
     if section.boolean("update_message", default=False):
-        section.not_done(update_message="every notification is a message of its own")
+        section.not_done("update_message", "every notification is a message of its own")
     return options | {
         "api_url": target,
         "short_fields": section.boolean("short_fields", default=False),
         "link_names": section.boolean("link_names", default=False),
         "mrkdwn_in": section.texts("mrkdwn_in"),
-        "fields": [_slack_field(node, section, reader) for node in section.items("fields")],
-        "actions": [_slack_action(node, section, reader) for node in section.items("actions")],
-        "timeout_ns": section.go_duration_ns("timeout"),
+        "fields": [_slack_field(one, reader) for one in section.sections("fields", "fields")],
+        "actions": [_slack_action(one, reader) for one in section.sections("actions", "actions")],
+        "timeout_ns": _timeout_ns(section),
     }, http
 
 
 def _slack_target(section: Section, reader: _Reader, http: HttpConfig) -> tuple[Secret, HttpConfig]:
     common = reader.common
-    app_url = url(section, "app_url") or common.slack_app_url
-    token = secret(section, "app_token", reader.directory)
-    target = secret(section, "api_url", reader.directory)
+    app_url = read_url(section, "app_url") or common.slack_app_url
+    token = secret(section, "app_token", reader.files)
+    target = secret(section, "api_url", reader.files)
     if target.value:
-        url(section, "api_url")
+        read_url(section, "api_url")
     if token and target:
         section.fault("at most one of api_url and app_token may be set")
-    if not token and not target and http.authorization is None:
+    if not token and not target and not http.credentials:
         token = common.slack_app_token
     target = target or common.slack_api_url
     if not token:
         if not target:
             section.fault("no Slack API URL nor app token is set, here or globally")
         return target, http
-    if http.authorization is not None:
+    if http.credentials:
         section.fault("http_config.authorization excludes a Slack app token")
-    values = {name: getattr(http, name) for name in HttpConfig.__dataclass_fields__}
-    return Secret(app_url), HttpConfig(**(values | {"authorization": ("Bearer", token)}))
+    return Secret(app_url), replace(http, authorization_type="Bearer", credentials=token)
 
 
-def _slack_field(node: Node, section: Section, reader: _Reader) -> dict[str, Any]:
-    one = Section(node, "fields", section.problems)
+def _slack_field(one: Section, reader: _Reader) -> dict[str, Any]:
     found = {
         "title": reader.template(one, "title"),
         "value": reader.template(one, "value"),
@@ -266,20 +272,19 @@ def _slack_field(node: Node, section: Section, reader: _Reader) -> dict[str, Any
     for name in ("title", "value"):
         if not found[name]:
             one.fault(f"missing {name} in Slack field")
-    one.refuse_rest()
+    one.end()
     return found
 
 
-def _slack_action(node: Node, section: Section, reader: _Reader) -> dict[str, Any]:
-    one = Section(node, "actions", section.problems)
+def _slack_action(one: Section, reader: _Reader) -> dict[str, Any]:
     names = ("type", "text", "url", "style", "name", "value")
     found: dict[str, Any] = {name: reader.template(one, name) for name in names}
-    confirm = one.section("confirm")
     found["confirm"] = None
-    if confirm is not None:
+    if one.node("confirm") is not None:
+        confirm = one.section("confirm", "confirm")
         parts = ("text", "title", "ok_text", "dismiss_text")
         found["confirm"] = {name: reader.template(confirm, name) for name in parts}
-        confirm.refuse_rest()
+        confirm.end()
         if not found["confirm"]["text"]:
             confirm.fault("missing text in Slack confirmation")
     for name in ("type", "text"):
@@ -289,23 +294,22 @@ def _slack_action(node: Node, section: Section, reader: _Reader) -> dict[str, An
         found |= {"name": "", "value": "", "confirm": None}
     elif not found["name"]:
         one.fault("missing name or url in Slack action")
-    one.refuse_rest()
+    one.end()
     return found
 
 
 def _pagerduty(
     section: Section, reader: _Reader, http: HttpConfig
 ) -> tuple[dict[str, Any], HttpConfig]:
-    routing = secret(section, "routing_key", reader.directory)
-    service = secret(section, "service_key", reader.directory)
+    routing = secret(section, "routing_key", reader.files)
+    service = secret(section, "service_key", reader.files)
     if not routing and not service:
         section.fault("missing service_key or routing_key in PagerDuty config")
-    details = section.node("details")
-    plain = {} if details is None else details.plain()
-    if not isinstance(plain, dict):
-        section.fault("details must be a mapping", section.line_of("details"))
-        plain = {}
-    reader.check_all(section, plain, section.line_of("details"))
+    details = plain(section.node("details"), section.problems) or {}
+    if not isinstance(details, dict):
+        section.problem("details", "details must be a mapping")
+        details = {}
+    reader.check_all(section, details, section.place_of("details"))
     client = reader.template(section, "client", '{{ template "pagerduty.default.client" . }}')
     options: dict[str, Any] = {
         name: reader.template(section, name) for name in ("severity", "class", "component", "group")
@@ -313,7 +317,7 @@ def _pagerduty(
     return options | {
         "routing_key": routing,
         "service_key": service,
-        "url": url(section, "url") or reader.common.pagerduty_url,
+        "url": read_url(section, "url") or reader.common.pagerduty_url,
         "client": client,
         "client_url": reader.template(
             section, "client_url", '{{ template "pagerduty.default.clientURL" . }}'
@@ -322,10 +326,10 @@ def _pagerduty(
             section, "description", '{{ template "pagerduty.default.description" . }}'
         ),
         "source": reader.template(section, "source") or client,
-        "details": _PAGERDUTY_DETAILS | plain,
+        "details": _PAGERDUTY_DETAILS | details,
         "images": _rows(section, reader, "images", ("src", "alt", "href")),
         "links": _rows(section, reader, "links", ("href", "text")),
-        "timeout_ns": section.go_duration_ns("timeout"),
+        "timeout_ns": _timeout_ns(section),
     }, http
 
 
@@ -333,35 +337,35 @@ def _rows(
     section: Section, reader: _Reader, name: str, keys: tuple[str, ...]
 ) -> list[dict[str, str]]:
     found = []
-    for node in section.items(name):
-        one = Section(node, name, section.problems)
+    for one in section.sections(name, name):
         found.append({key: reader.template(one, key) for key in keys})
-        one.refuse_rest()
+        one.end()
     return found
 
 
 def _opsgenie(
     section: Section, reader: _Reader, http: HttpConfig
 ) -> tuple[dict[str, Any], HttpConfig]:
-    key = secret(section, "api_key", reader.directory) or reader.common.opsgenie_api_key
+    key = secret(section, "api_key", reader.files) or reader.common.opsgenie_api_key
     if not key:
         section.fault("no Opsgenie api_key is set, here or globally")
     responders = _rows(section, reader, "responders", ("id", "name", "username", "type"))
-    for node, responder in zip(section.items("responders"), responders, strict=True):
+    for responder in responders:
         if not any(responder[name] for name in ("id", "name", "username")):
-            section.fault("a responder needs one of id, username and name", node.line)
+            section.problem("responders", "a responder needs one of id, username and name")
         if "{{" not in responder["type"]:
             responder["type"] = responder["type"].lower()
             if responder["type"] not in _RESPONDERS:
-                section.fault(f"a responder's type must be one of {', '.join(_RESPONDERS)}",
-                              node.line)  # fmt: skip
+                section.problem(
+                    "responders", f"a responder's type must be one of {', '.join(_RESPONDERS)}"
+                )
     options: dict[str, Any] = {
         name: reader.template(section, name, f'{{{{ template "opsgenie.default.{name}" . }}}}')
         for name in ("message", "description", "source")
     }
     for name in ("entity", "actions", "tags", "note", "priority"):
         options[name] = reader.template(section, name)
-    api_url = url(section, "api_url") or reader.common.opsgenie_api_url
+    api_url = read_url(section, "api_url") or reader.common.opsgenie_api_url
     return options | {
         "api_key": key,
         "api_url": api_url.rstrip("/") + "/",
@@ -389,14 +393,11 @@ def _sns(section: Section, reader: _Reader, http: HttpConfig) -> tuple[dict[str,
 
 
 def _sigv4(section: Section) -> dict[str, str]:
-    found = section.section("sigv4")
+    found = section.section("sigv4", "sigv4")
     names = ("region", "access_key", "secret_key", "profile", "role_arn", "external_id")
-    if found is None:
-        return dict.fromkeys(names, "")
     options = {name: found.text(name) for name in names}
-    if found.has("use_fips_sts_endpoint"):
-        found.not_done(use_fips_sts_endpoint="STS is asked at its regional address")
-    found.refuse_rest()
+    found.not_done("use_fips_sts_endpoint", "STS is asked at its regional address")
+    found.end()
     if bool(options["access_key"]) != bool(options["secret_key"]):
         found.fault("access_key and secret_key must be set together")
     return options
@@ -428,15 +429,19 @@ def _msteamsv2(
 def _named_webhook(
     section: Section, reader: _Reader, kind: str, names: tuple[str, ...]
 ) -> dict[str, Any]:
-    target = secret(section, "webhook_url", reader.directory)
+    target = secret(section, "webhook_url", reader.files)
     if target.value:
-        url(section, "webhook_url")
+        read_url(section, "webhook_url")
     if not target:
         section.fault("one of webhook_url and webhook_url_file must be set")
     return {"webhook_url": target} | {
         name: reader.template(section, name, f'{{{{ template "{kind}.default.{name}" . }}}}')
         for name in names
     }
+
+
+def _timeout_ns(section: Section) -> int:
+    return section.parsed("timeout", parse_go_duration_ns, 0, "a duration")
 
 
 _KINDS: Final[Mapping[str, _Read]] = {

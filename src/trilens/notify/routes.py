@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from trilens.config_files.problems import Place
+from trilens.config_files.section import Section
 from trilens.notify.durations import HOUR_NS, MINUTE_NS, SECOND_NS
 from trilens.notify.labels import is_label_name
 from trilens.notify.matchers import Matcher, MatcherFault, matches_all, parse_matchers
-from trilens.notify.yaml_nodes import Node, Problems, Section
 from trilens.query.promql.literals import is_plain_label
 
 GROUP_WAIT_NS: Final = 30 * SECOND_NS
@@ -59,17 +60,16 @@ class Route:
             yield from route.walk()
 
 
-def read_routes(node: Node, problems: Problems) -> tuple[Route, list[tuple[int, str, str]]]:
-    """The root, and the names that it uses: (line, kind, name); kind is receiver or interval."""
-    reader = _Reader(problems)
-    root = reader.route(Section(node, "route", problems), None, "", 0)
+def read_routes(section: Section) -> tuple[Route, list[tuple[Place, str, str]]]:
+    """The root, and the names that it uses: (place, kind, name); kind is receiver or interval."""
+    reader = _Reader()
+    root = reader.route(section, None, "", 0)
     return root, reader.used
 
 
 class _Reader:
-    def __init__(self, problems: Problems) -> None:
-        self._problems = problems
-        self.used: list[tuple[int, str, str]] = []
+    def __init__(self) -> None:
+        self.used: list[tuple[Place, str, str]] = []
 
     def route(self, section: Section, parent: Route | None, index: str, depth: int) -> Route:
         matchers = read_matchers(section, "match", "match_re", "matchers")
@@ -90,40 +90,39 @@ class _Reader:
             active_times=self._intervals(section, "active_time_intervals"),
             labels=(parent.labels if parent else {}) | _labels(section),
         )
-        if section.has("receiver"):
-            self.used.append((section.line_of("receiver"), "receiver", route.receiver))
-        children = section.items("routes")
-        section.refuse_rest()
+        if "receiver" in section:
+            self.used.append((section.place_of("receiver"), "receiver", route.receiver))
+        children = list(section.sections("routes", "a route"))
+        section.end()
         if depth >= DEPTH_MAX and children:
             section.fault(f"routes are nested deeper than {DEPTH_MAX}")
             return route
         below = tuple(
-            self.route(Section(child, "a route", self._problems), route, str(number), depth + 1)
+            self.route(child, route, str(number), depth + 1)
             for number, child in enumerate(children)
         )
         return _with_routes(route, below)
 
     def _check_root(self, section: Section, matchers: tuple[Matcher, ...]) -> None:
-        if not section.has("receiver"):
+        if "receiver" not in section:
             section.fault("root route must specify a default receiver")
         if matchers:
             section.fault("root route must not have any matchers")
         for name in ("mute_time_intervals", "active_time_intervals"):
-            if section.has(name):
-                section.fault(f"root route must not have any {name.replace('_', ' ')}",
-                              section.line_of(name))  # fmt: skip
+            if name in section:
+                section.problem(name, f"root route must not have any {name.replace('_', ' ')}")
 
     def _intervals(self, section: Section, name: str) -> tuple[str, ...]:
-        names = tuple(section.texts(name))
-        self.used += [(section.line_of(name), "interval", one) for one in names]
+        names = section.texts(name)
+        self.used += [(section.place_of(name), "interval", one) for one in names]
         return names
 
     def _length(self, section: Section, name: str, parent: Route | None, default: int) -> int:
         inherited = default if parent is None else int(getattr(parent, f"{name}_ns"))
-        found = section.duration_ns(name, inherited)
+        found = section.duration_ms(name, inherited // 1_000_000) * 1_000_000
         if found == 0 and name != "group_wait":
-            section.fault(f"{name} cannot be zero", section.line_of(name))
-        return inherited if found is None else found
+            section.problem(name, f"{name} cannot be zero")
+        return found
 
 
 def _with_routes(route: Route, below: tuple[Route, ...]) -> Route:
@@ -135,25 +134,25 @@ def _labels(section: Section) -> dict[str, str]:
     labels = section.text_map("labels")
     for name in labels:
         if not is_label_name(name):
-            section.fault(f'invalid label name "{name}" in route labels', section.line_of("labels"))
+            section.problem("labels", f'invalid label name "{name}" in route labels')
     return labels
 
 
 def _group_by(section: Section, inherited: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    if not section.has("group_by"):
-        section.node("group_by")
+    if section.node("group_by") is None:
         return inherited
     names = section.texts("group_by")
-    line = section.line_of("group_by")
     if "..." in names:
         if len(names) > 1:
-            section.fault("group_by cannot have `...` and other labels at the same time", line)
+            section.problem(
+                "group_by", "group_by cannot have `...` and other labels at the same time"
+            )
         return None
     for name in names:
         if not is_label_name(name):
-            section.fault(f'invalid label name "{name}" in group_by', line)
+            section.problem("group_by", f'invalid label name "{name}" in group_by')
         if names.count(name) > 1:
-            section.fault(f'duplicated label "{name}" in group_by', line)
+            section.problem("group_by", f'duplicated label "{name}" in group_by')
     return tuple(dict.fromkeys(names))
 
 
@@ -163,24 +162,24 @@ def read_matchers(section: Section, equal: str, regex: str, newer: str) -> tuple
     for name, value in section.text_map(equal).items():
         _check_old_name(section, equal, name)
         found.append(Matcher.of(name, "=", value))
-    given = section.node(regex)
+    expressions = section.section(regex, regex)
     for name, value in section.text_map(regex).items():
         _check_old_name(section, regex, name)
-        if given is not None and given.value[name].value is None:
-            section.fault(f"{regex}.{name} has no regular expression", given.value[name].line)
+        if name not in expressions:
+            expressions.problem(name, f"{regex}.{name} has no regular expression")
             continue
         try:
             found.append(Matcher.of(name, "=~", value))
         except MatcherFault as fault:
-            section.fault(f"{regex}.{name}: {fault}", section.line_of(regex))
-    for node in section.items(newer):
+            section.problem(regex, f"{regex}.{name}: {fault}")
+    for text in section.texts(newer):
         try:
-            found += parse_matchers(node.raw)
+            found += parse_matchers(text)
         except MatcherFault as fault:
-            section.fault(f"{newer}: {fault}", node.line)
+            section.problem(newer, f"{newer}: {fault}")
     return tuple(sorted(found, key=lambda matcher: matcher.sort_key))
 
 
 def _check_old_name(section: Section, key: str, name: str) -> None:
     if not is_plain_label(name):
-        section.fault(f'invalid label name "{name}" in {key}', section.line_of(key))
+        section.problem(key, f'invalid label name "{name}" in {key}')

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from trilens.notify.yaml_nodes import Node, Problems, Section
+from trilens.config_files.section import Section
 
 Range = tuple[int, int]
 _TIME: Final = re.compile(r"((?:[01][0-9]|2[0-3]):[0-5][0-9])|24:00", re.ASCII)
@@ -80,8 +80,7 @@ class _Fault(ValueError):
     pass
 
 
-def read_time_interval(node: Node, problems: Problems) -> TimeInterval:
-    section = Section(node, "a time interval", problems)
+def read_time_interval(section: Section) -> TimeInterval:
     interval = TimeInterval(
         times=_times(section),
         weekdays=_ranges(section, "weekdays", _weekday_range),
@@ -90,19 +89,17 @@ def read_time_interval(node: Node, problems: Problems) -> TimeInterval:
         years=_ranges(section, "years", _year_range),
         location=_location(section),
     )
-    section.refuse_rest()
+    section.end()
     return interval
 
 
 def _times(section: Section) -> tuple[Range, ...] | None:
-    if not section.has("times"):
-        section.node("times")
+    if section.node("times") is None:
         return None
     found = []
-    for node in section.items("times"):
-        one = Section(node, "times", section.problems)
+    for one in section.sections("times", "times"):
         start, end = one.text("start_time"), one.text("end_time")
-        one.refuse_rest()
+        one.end()
         if not start or not end:
             one.fault("both start_time and end_time must be there")
             continue
@@ -124,15 +121,14 @@ def _minutes(start: str, end: str) -> Range:
 
 
 def _ranges(section: Section, name: str, read: Callable[[str], Range]) -> tuple[Range, ...] | None:
-    if not section.has(name):
-        section.node(name)
+    if section.node(name) is None:
         return None
     found = []
-    for node in section.items(name):
+    for text in section.texts(name):
         try:
-            found.append(read(node.raw.lower()))
+            found.append(read(text.lower()))
         except _Fault as fault:
-            section.fault(str(fault), node.line)
+            section.problem(name, str(fault))
     return tuple(found)
 
 
@@ -193,5 +189,5 @@ def _location(section: Section) -> ZoneInfo | None:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        section.fault(f'location "{name}" is not a time zone', section.line_of("location"))
+        section.problem("location", f'location "{name}" is not a time zone')
         return None

@@ -1,7 +1,7 @@
 """Scraping: targets out of a prometheus.yml, asked in time, and what they expose as remote write.
 
-Config      prometheus.yml as it is: config_file (the file, with its lines), scrape_config (what of
-            it is about scraping), client_config (how a request is made), relabel
+Config      scrape_config (what of a prometheus.yml is about scraping), discovery_config, relabel;
+            the whole file is read in prometheus_config
 Targets     discovery (who finds groups of targets), target (what relabelling makes of them), pool
             (those of one job), scraper (all jobs, on an event loop in a thread of its own)
 A scrape    fetch (one GET, within its time and its size) -> exposition (bytes to a WriteRequest, in

@@ -19,9 +19,12 @@ from typing import Any, Final
 
 import orjson
 
+from trilens.config_files.problems import FileRefused, Problems
+from trilens.config_files.section import Section
+from trilens.config_files.yaml_nodes import FILE_BYTES_MAX, Listing, is_null, read_file, read_yaml
+from trilens.http_out.authorization import Authorization
+from trilens.http_out.tls import TlsContext
 from trilens.query.promql.durations import print_duration
-from trilens.scrape.authorization import Authorization
-from trilens.scrape.config_file import FILE_BYTES_MAX, Problems, Section, compose
 from trilens.scrape.discovery_config import (
     Discovery,
     DnsDiscovery,
@@ -33,7 +36,6 @@ from trilens.scrape.discovery_config import (
     read_group,
 )
 from trilens.scrape.fetch import Budget, Fetched, Fetcher, ScrapeFailed
-from trilens.scrape.tls import TlsContext
 
 POLL_S: Final = 2.0
 HTTP_TIMEOUT_S: Final = 30.0
@@ -103,25 +105,19 @@ def _stamp(name: str) -> tuple[int, int, int] | None:
 
 def groups_of_file(path: Path) -> list[Group]:
     """YAML, of which JSON is a part. Raises ValueError: what is wrong with the file."""
-    problems = Problems(path)
+    problems = Problems(str(path))
     try:
-        if path.stat().st_size > FILE_BYTES_MAX:
-            raise ValueError(f"{path}: larger than {FILE_BYTES_MAX} bytes")
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: {error}") from None
-    root = compose("{list: " + text + "\n}" if path.suffix.lower() == ".json" else text, problems)
-    if path.suffix.lower() == ".json":
-        sections = Section(root, problems, "list").sections("list", "targetgroup.Group")
-    else:
-        sections = iter(
-            [Section(one, problems, "targetgroup.Group") for one in root.value]
-            if root is not None and isinstance(root.value, list)
-            else []
-        )
-    groups = [read_group(one, f"{path}:{number}") for number, one in enumerate(sections)]
-    if problems.found:
-        raise ValueError("; ".join(str(one) for one in problems.found[:5]))
+        root = read_yaml(read_file(path), str(path))
+        if root is not None and not is_null(root) and not isinstance(root, Listing):
+            problems.add(root.place, "no list of groups")
+        items = root.items if isinstance(root, Listing) else []
+        groups = [
+            read_group(Section(one, "a group of targets", problems), f"{path}:{number}")
+            for number, one in enumerate(items)
+        ]
+        problems.raise_any()
+    except FileRefused as refused:
+        raise ValueError("; ".join(map(str, refused.problems[:5]))) from None
     return [
         Group(one.source, one.targets, {**one.labels, "__meta_filepath": str(path)})
         for one in groups

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from trilens.scrape.client_config import Client, read_client
-from trilens.scrape.config_file import Section
+from trilens.config_files.http_config import Files, HttpConfig, read_http
+from trilens.config_files.section import Section
 from trilens.scrape.names import is_label_name
 
 OTHER_KINDS: Final = (
@@ -50,7 +50,7 @@ class FileDiscovery:
 class HttpDiscovery:
     url: str
     refresh_ms: int
-    client: Client
+    client: HttpConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +70,23 @@ def read_discoveries(section: Section, folder: Path, *, legacy: bool) -> tuple[D
     groups = tuple(
         read_group(one, str(number), legacy=legacy)
         for number, one in enumerate(
-            section.sections("static_configs", "struct", "empty or null section in static_configs")
+            section.sections(
+                "static_configs", "a static config", "empty or null section in static_configs"
+            )
         )
     )
     found: list[Discovery] = [StaticDiscovery(groups)] if groups else []
     null = "empty or null section in {}"
-    for key, read in (
-        ("file_sd_configs", _file),
-        ("http_sd_configs", _http),
-        ("dns_sd_configs", _dns),
-    ):
-        found += [read(one, folder) for one in section.sections(key, key, null.format(key))]
+    for kind, read in (("file", _file), ("http", _http), ("dns", _dns)):
+        key = f"{kind}_sd_configs"
+        what = f"a discovery by {kind}"
+        found += [read(one, folder) for one in section.sections(key, what, null.format(key))]
     return tuple(found)
 
 
 def read_group(section: Section, source: str, *, legacy: bool = False) -> Group:
     """One of static_configs, or of a file of file_sd."""
-    targets = section.texts("targets") or ()
+    targets = section.texts("targets")
     labels = section.text_map("labels")
     for name in labels:
         if not is_label_name(name, legacy=legacy):
@@ -99,7 +99,7 @@ def read_group(section: Section, source: str, *, legacy: bool = False) -> Group:
 
 
 def _file(section: Section, folder: Path) -> FileDiscovery:
-    names = section.texts("files") or ()
+    names = section.texts("files")
     if not names:
         section.problem(
             "files", "file service discovery config must contain at least one path name"
@@ -124,14 +124,16 @@ def _http(section: Section, folder: Path) -> HttpDiscovery:
     elif not parts.hostname:
         section.problem("url", "host is missing in URL")
     found = HttpDiscovery(
-        url, section.duration_ms("refresh_interval", 60_000), read_client(section, folder)
+        url,
+        section.duration_ms("refresh_interval", 60_000),
+        read_http(section, Files(folder, are_checked=True)),
     )
     section.end()
     return found
 
 
 def _dns(section: Section, _folder: Path) -> DnsDiscovery:
-    names = section.texts("names") or ()
+    names = section.texts("names")
     record = section.text("type", "SRV").upper()
     port = section.integer("port")
     if not names:

@@ -7,7 +7,7 @@ Bounds      the whole exchange ends with the timeout; the body, unpacked, at bod
             BODY_BYTES_MAX where there is none; all bodies together at IN_FLIGHT_BYTES_MAX
 Connections one a target, kept open; with another one when files of TLS have changed
 
-The client is httpx's transport, without its Client: that costs twice as much a request.
+httpx's transport is used without its Client: redirects and timeouts are ours, as above.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from urllib.parse import urljoin
 import httpx
 
 from trilens import __version__
-from trilens.scrape.authorization import Authorization
-from trilens.scrape.client_config import Client
-from trilens.scrape.proxies import proxy_of
-from trilens.scrape.tls import TlsContext
+from trilens.config_files.http_config import HttpConfig
+from trilens.http_out.authorization import Authorization
+from trilens.http_out.proxies import proxy_of
+from trilens.http_out.tls import TlsContext
 
 BODY_BYTES_MAX: Final = 128 << 20
 IN_FLIGHT_BYTES_MAX: Final = 512 << 20
@@ -75,7 +75,7 @@ class Fetcher:
     def __init__(
         self,
         url: str,
-        client: Client,
+        client: HttpConfig,
         *,
         authorization: Authorization,
         tls: TlsContext,

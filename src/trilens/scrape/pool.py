@@ -13,7 +13,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from trilens.scrape.authorization import Authorization
+from trilens.http_out.authorization import Authorization
+from trilens.http_out.tls import TlsContext
 from trilens.scrape.discovery import discover, named
 from trilens.scrape.discovery_config import Discovery, Group
 from trilens.scrape.exposition import Exposition, Reading
@@ -22,7 +23,6 @@ from trilens.scrape.relabel import relabel
 from trilens.scrape.scrape_config import PROTOCOLS, Job
 from trilens.scrape.scrape_loop import ScrapeLoop, Shared
 from trilens.scrape.target import Dropped, Target, populate
-from trilens.scrape.tls import TlsContext
 
 _log: Final = logging.getLogger("trilens.scrape")
 DROPPED_SHOWN_MAX: Final = 10_000
@@ -101,7 +101,7 @@ class Pool:
 
     async def change(self, job: Job) -> None:
         """To a new config of the same name."""
-        if replace(job, line=self.job.line) == self.job:
+        if job == self.job:
             return
         old, is_read_alike = self._loops, replace_reading(self.job) == replace_reading(job)
         tasks = [*self._discoverers, *(task for _, task in old.values())]

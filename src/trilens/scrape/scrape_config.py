@@ -1,9 +1,7 @@
 """prometheus.yml as it is, as far as it is about scraping: `global` and `scrape_configs`.
 
-load(path)    the config, or every problem of the file with its line, all at once
-refused       what Prometheus 3 refuses, and what it knows and is not done here: never ignored
-elsewhere     rule_files, alerting, remote_write and the like are others' matters: `others` has
-              them as they stand there
+Refused is what Prometheus 3 refuses, and what it knows and is not done here: nothing is ignored.
+The whole file is read in prometheus_config/file.py.
 """
 
 from __future__ import annotations
@@ -14,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-import yaml
-
+from trilens.config_files.http_config import Files, HttpConfig, read_http
+from trilens.config_files.problems import FileRefused, Place, Problems
+from trilens.config_files.section import Section
+from trilens.config_files.yaml_nodes import read_file, read_yaml
 from trilens.query.promql.literals import quote
-from trilens.scrape.client_config import Client, read_client
-from trilens.scrape.config_file import FILE_BYTES_MAX, Problem, Problems, Section, compose
 from trilens.scrape.discovery_config import Discovery, matching, read_discoveries
 from trilens.scrape.limits import Limits
 from trilens.scrape.names import is_label_name
@@ -42,11 +40,6 @@ PROTOCOLS_DEFAULT: Final = (
     "OpenMetricsText1.0.0", "OpenMetricsText0.0.1", "PrometheusText1.0.0", "PrometheusText0.0.4",
 )  # fmt: skip
 ESCAPINGS: Final = ("allow-utf-8", "underscores", "dots", "values")
-OTHER_SECTIONS: Final = (
-    "rule_files", "alerting", "remote_write", "remote_read", "storage", "tracing", "otlp",
-    "runtime",
-)  # fmt: skip
-_GLOBAL_ONLY: Final = ("evaluation_interval", "rule_query_offset", "query_log_file", "runtime")
 _VARIABLE: Final = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
 
 
@@ -75,84 +68,63 @@ class Job:
     body_bytes_max: int = 0
     targets_max: int = 0
     dropped_targets_kept: int = 0
-    client: Client = field(default_factory=Client)
+    client: HttpConfig = field(default_factory=HttpConfig)
     discoveries: tuple[Discovery, ...] = ()
     relabel: tuple[Rule, ...] = ()
     metric_relabel: tuple[Rule, ...] = ()
-    line: int = 0
+    place: Place = field(default=Place(1, 1), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ScrapeConfig:
-    """`others` are sections that are not about scraping; they may hold anything."""
+    """Of `global` what is about scraping, and the jobs, those of scrape_config_files too."""
 
-    path: Path
-    text: str
     interval_ms: int
     timeout_ms: int
-    evaluation_ms: int
-    rule_query_offset_ms: int
     external_labels: Mapping[str, str]
     jobs: tuple[Job, ...]
-    others: Mapping[str, yaml.Node]
 
 
-def load(path: Path, environment: Mapping[str, str]) -> tuple[ScrapeConfig | None, list[Problem]]:
-    """The config if there are no problems. `environment` fills ${VARIABLE} of external labels."""
-    problems = Problems(path)
-    text = _text(path, problems)
-    root = compose(text, problems) if text is not None else None
-    if text is None or problems.found:
-        return None, problems.found
-    section = Section(root, problems, "config.plain")
-    others = {key: node for key in OTHER_SECTIONS if (node := section.value(key)) is not None}
-    common = section.section("global", "config.plain")
-    defaults = _defaults(common, others)
+def read_scraping(
+    root: Section, common: Section, folder: Path, environment: Mapping[str, str]
+) -> ScrapeConfig:
+    """Of a whole prometheus.yml in `folder`, of which `common` is the section `global`.
+
+    `environment` fills ${VARIABLE} of external labels. Keys that are not about scraping are left to
+    the caller, as are the ends of both sections. Raises FileRefused for files that
+    scrape_config_files names.
+    """
+    defaults = _defaults(common)
     labels = _external_labels(common, environment, legacy=defaults.legacy_names)
-    jobs = [
-        _job(one, defaults, path.parent)
-        for one in section.sections(
-            "scrape_configs", "config.plain", "empty or null scrape config section"
-        )
+    jobs = _jobs(root, defaults, folder)
+    refused = []
+    for pattern in root.texts("scrape_config_files"):
+        for path in matching(folder / pattern):
+            try:
+                jobs += _jobs_of_file(path, defaults)
+            except FileRefused as error:
+                refused += error.problems
+    _check_unique(jobs, root.problems)
+    if refused:
+        raise FileRefused([*root.problems.found, *refused])
+    return ScrapeConfig(defaults.interval_ms, defaults.timeout_ms, labels, tuple(jobs))
+
+
+def _jobs(section: Section, defaults: Job, folder: Path) -> list[Job]:
+    null = "empty or null scrape config section"
+    return [
+        _job(one, defaults, folder)
+        for one in section.sections("scrape_configs", "a scrape config", null)
     ]
-    found = problems.found
-    for pattern in section.texts("scrape_config_files") or ():
-        jobs += _jobs_of_files(path.parent / pattern, defaults, found)
-    _check_unique(jobs, problems)
-    config = ScrapeConfig(
-        path, text, defaults.interval_ms, defaults.timeout_ms,
-        common.duration_ms("evaluation_interval", 60_000) or 60_000,
-        common.duration_ms("rule_query_offset", 0), labels, tuple(jobs), others,
-    )  # fmt: skip
-    common.end()
+
+
+def _jobs_of_file(path: Path, defaults: Job) -> list[Job]:
+    """Raises FileRefused."""
+    problems = Problems(str(path))
+    section = Section(read_yaml(read_file(path), str(path)), "a file of scrape configs", problems)
+    jobs = _jobs(section, defaults, path.parent)
     section.end()
-    found = sorted(found, key=lambda problem: (problem.path, problem.line))
-    return (None if found else config), found
-
-
-def _text(path: Path, problems: Problems) -> str | None:
-    try:
-        if path.stat().st_size > FILE_BYTES_MAX:
-            problems.add(None, f"the file is larger than {FILE_BYTES_MAX} bytes")
-            return None
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        problems.add(None, str(error))
-        return None
-
-
-def _jobs_of_files(pattern: Path, defaults: Job, found: list[Problem]) -> list[Job]:
-    jobs = []
-    for path in matching(pattern):
-        problems = Problems(path)
-        text = _text(problems.path, problems)
-        section = Section(compose(text or "", problems), problems, "config.ScrapeConfigs")
-        jobs += [
-            _job(one, defaults, problems.path.parent)
-            for one in section.sections("scrape_configs", "config.plain")
-        ]
-        section.end()
-        found += problems.found
+    problems.raise_any()
     return jobs
 
 
@@ -161,20 +133,16 @@ def _check_unique(jobs: list[Job], problems: Problems) -> None:
     for job in jobs:
         if job.name in names:
             text = f"found multiple scrape configs with job name {quote(job.name)}"
-            problems.found.append(Problem(problems.path, job.line, text))
+            problems.add(job.place, text)
         names.add(job.name)
 
 
-def _defaults(section: Section, others: Mapping[str, yaml.Node]) -> Job:
+def _defaults(section: Section) -> Job:
     """What `global` says, as a job without a name."""
     interval_ms = section.duration_ms("scrape_interval", 60_000) or 60_000
     timeout_ms = section.duration_ms("scrape_timeout", 0)
     if timeout_ms > interval_ms:
         section.problem("scrape_timeout", "global scrape timeout greater than scrape interval")
-    for key in _GLOBAL_ONLY:
-        section.value(key)
-    section.not_done("query_log_file")
-    assert "global" not in others
     bare = Job("", interval_ms, timeout_ms or min(10_000, interval_ms))
     return _shared(section, bare)
 
@@ -246,7 +214,7 @@ def _shared(section: Section, before: Job) -> Job:
 
 def _protocols(section: Section, before: tuple[str, ...], *, native: bool) -> tuple[str, ...]:
     names = section.texts("scrape_protocols")
-    if names is None:
+    if "scrape_protocols" not in section:
         if native and "PrometheusProto" not in before:
             return ("PrometheusProto", *before)
         return before
@@ -276,7 +244,7 @@ def _job(section: Section, defaults: Job, folder: Path) -> Job:
     for key in ("native_histogram_bucket_limit", "native_histogram_min_bucket_factor"):
         if section.text(key, "0") not in ("0", "0.0"):
             section.not_done(key, "native histograms are kept as they come")
-    params = section.section("params", "url.Values")
+    params = section.section("params", "params")
     legacy = job.legacy_names
     job = replace(
         job,
@@ -286,16 +254,16 @@ def _job(section: Section, defaults: Job, folder: Path) -> Job:
         fallback_protocol=fallback,
         metrics_path=section.text("metrics_path", "/metrics"),
         scheme=section.text("scheme", "http"),
-        params={key: params.texts(key) or () for key in params.names()},
+        params={key: params.texts(key) for key in params.names()},
         honor_labels=section.boolean("honor_labels", default=False),
         honor_timestamps=section.boolean("honor_timestamps", default=True),
         track_timestamps=section.boolean("track_timestamps_staleness", default=False),
         compression=section.boolean("enable_compression", default=True),
-        client=read_client(section, folder),
+        client=read_http(section, Files(folder, are_checked=True)),
         discoveries=read_discoveries(section, folder, legacy=legacy),
         relabel=_rules(section, "relabel_configs", "target", legacy=legacy),
         metric_relabel=_rules(section, "metric_relabel_configs", "metric", legacy=legacy),
-        line=section.node.start_mark.line + 1 if section.node is not None else 0,
+        place=section.place,
     )
     section.end()
     return job
@@ -320,14 +288,14 @@ def _rules(section: Section, key: str, what: str, *, legacy: bool) -> tuple[Rule
 
 def read_rules(section: Section, key: str, null: str, *, legacy: bool) -> tuple[Rule, ...]:
     """A list of relabel_config; for others than scrape configs too."""
-    rules = [_rule(one, legacy=legacy) for one in section.sections(key, "relabel.plain", null)]
+    rules = [_rule(one, legacy=legacy) for one in section.sections(key, "a relabel config", null)]
     return tuple(rule for rule in rules if rule is not None)
 
 
 def _rule(section: Section, *, legacy: bool) -> Rule | None:
     action = section.text("action", "replace").lower()
     values = {
-        "source_labels": section.texts("source_labels"),
+        "source_labels": section.texts("source_labels") if "source_labels" in section else None,
         "separator": section.text("separator", DEFAULT_SEPARATOR),
         "regex": section.text("regex", DEFAULT_REGEX),
         "modulus": section.integer("modulus"),
@@ -341,5 +309,5 @@ def _rule(section: Section, *, legacy: bool) -> Rule | None:
     try:
         return Rule(action=action, legacy_names=legacy, **values)  # type: ignore[arg-type]
     except ValueError as error:
-        section.problems.add(section.node, str(error))
+        section.fault(str(error))
         return None

@@ -22,9 +22,9 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import orjson
 
+from trilens.config_files.http_config import HttpConfig, Secret
 from trilens.notify.channels.door import Answer, Failed, HttpDoor
 from trilens.notify.channels.outcome import failed
-from trilens.notify.http_config import HttpConfig, Secret
 
 METADATA_S_MAX: Final = 3.0
 _KEEP_S: Final = 300.0
@@ -100,7 +100,7 @@ class Aws:
             return Credentials(profile["aws_access_key_id"], profile["aws_secret_access_key"],
                                profile.get("aws_session_token", ""))  # fmt: skip
         if environ.get("AWS_WEB_IDENTITY_TOKEN_FILE"):
-            token = Secret(file=environ["AWS_WEB_IDENTITY_TOKEN_FILE"]).read()
+            token = Path(environ["AWS_WEB_IDENTITY_TOKEN_FILE"]).read_text().strip()
             form = [("Action", "AssumeRoleWithWebIdentity"),
                     ("RoleArn", environ.get("AWS_ROLE_ARN", "")),
                     ("WebIdentityToken", token)]  # fmt: skip
@@ -145,7 +145,10 @@ class Aws:
         headers: dict[str, str] = {}
         if relative or full:
             token_file = os.environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "")
-            token = Secret(os.environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", ""), token_file)
+            token = Secret(
+                os.environ.get("AWS_CONTAINER_AUTHORIZATION_TOKEN", ""),
+                Path(token_file) if token_file else None,
+            )
             if token:
                 headers["Authorization"] = token.read()
             return self._of_json(full or _ECS + relative, headers)

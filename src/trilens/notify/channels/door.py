@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import os
 import socket
-import ssl
-import tempfile
 import threading
 import time
 from collections.abc import Collection
@@ -16,19 +12,16 @@ from typing import Any, Final, Self
 
 import httpx
 
+from trilens.config_files.http_config import HttpConfig, OAuth2
+from trilens.http_out.proxies import proxy_of
+from trilens.http_out.tls import TlsContext
+from trilens.http_out.tokens import ASK_WITH_FORM, Token, asked, basic
 from trilens.notify.channels.outcome import DETAIL_CHARS_MAX, Outcome, failed
-from trilens.notify.http_config import HttpConfig, OAuth2, Secret, TlsConfig
 
 USER_AGENT: Final = "Alertmanager/0.34.0 (Trilens)"
 CONNECT_S_MAX: Final = 10.0
 ANSWER_BYTES_MAX: Final = 65_536
 REDIRECTS_MAX: Final = 10
-# A token is asked for anew this long before it ends.
-TOKEN_SLACK_S: Final = 10.0
-_VERSIONS: Final = {
-    "TLS10": ssl.TLSVersion.TLSv1, "TLS11": ssl.TLSVersion.TLSv1_1,
-    "TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +59,8 @@ class HttpDoor:
 
     def __init__(self, config: HttpConfig) -> None:
         self._config = config
-        self._tls: tuple[tuple[Any, ...], ssl.SSLContext] | None = None
-        self._token: tuple[str, float] | None = None
+        self._tls = TlsContext(config.tls)
+        self._token = Token()
         self._lock = threading.Lock()
 
     def post(
@@ -82,11 +75,15 @@ class HttpDoor:
                 ("Content-Type", "application/json"),
                 *self._credentials(deadline_s),
             ]
-            given += [(name, value.read()) for name, value in self._config.headers]
+            given += [
+                (name, value.read())
+                for name, values in self._config.headers.items()
+                for value in values
+            ]
             all_headers = httpx.Headers(given)
             all_headers.update(headers or {})
             return self._request(method, url, body, all_headers, deadline_s)
-        except (OSError, ssl.SSLError, ValueError, httpx.InvalidURL) as error:
+        except (OSError, ValueError, httpx.InvalidURL) as error:
             raise Failed(failed(error)) from None
 
     def _request(
@@ -95,7 +92,7 @@ class HttpDoor:
         left_s = deadline_s - time.monotonic()
         if left_s <= 0:
             raise Failed(failed("out of time", should_retry=True))
-        with _Watch(left_s) as watch, self._client(left_s) as client:
+        with _Watch(left_s) as watch, self._client(url, left_s) as client:
             try:
                 request = client.build_request(
                     method, url, content=body, headers=headers,
@@ -121,76 +118,45 @@ class HttpDoor:
             extensions["sni_hostname"] = self._config.tls.server_name
         return extensions
 
-    def _client(self, left_s: float) -> httpx.Client:
-        config, proxy = self._config, None
-        if config.proxy_url:
-            proxy = httpx.Proxy(config.proxy_url, headers=config.proxy_headers)
-        mounts: dict[str, httpx.BaseTransport | None] = {}
-        if proxy is not None:
-            mounts = dict.fromkeys(_patterns(config.no_proxy))
+    def _client(self, url: str, left_s: float) -> httpx.Client:
+        config = self._config
         return httpx.Client(
-            verify=self._context(config.tls), proxy=proxy, mounts=mounts,
-            trust_env=config.is_proxy_from_environment,
+            verify=self._tls.context(), proxy=proxy_of(config.proxy, httpx.URL(url)),
+            trust_env=False,
             follow_redirects=config.follow_redirects, max_redirects=REDIRECTS_MAX,
             timeout=httpx.Timeout(left_s, connect=min(left_s, CONNECT_S_MAX)),
             limits=httpx.Limits(max_connections=1, max_keepalive_connections=0),
         )  # fmt: skip
 
-    def _context(self, tls: TlsConfig) -> ssl.SSLContext:
-        """Made again when one of its files has changed."""
-        key = tuple(_changed(file) for file in (tls.ca_file, tls.cert_file, tls.key_file))
-        with self._lock:
-            if self._tls is None or self._tls[0] != key:
-                self._tls = key, tls_context(tls)
-            return self._tls[1]
-
     def _credentials(self, deadline_s: float) -> list[tuple[str, str]]:
         config = self._config
-        if config.has_basic_auth:
-            pair = f"{config.username}:{config.password.read()}".encode()
-            return [("Authorization", "Basic " + base64.b64encode(pair).decode())]
+        if config.has_basic:
+            pair = f"{config.basic_username.read()}:{config.basic_password.read()}"
+            return [("Authorization", basic(pair))]
         if config.oauth2 is not None:
-            return [("Authorization", "Bearer " + self._oauth2(config.oauth2, deadline_s))]
-        if config.authorization is not None and config.authorization[1]:
-            kind, credentials = config.authorization
-            return [("Authorization", f"{kind} {credentials.read()}")]
+            return [("Authorization", self._oauth2(config.oauth2, deadline_s))]
+        if config.credentials:
+            return [("Authorization", f"{config.authorization_type} {config.credentials.read()}")]
         return []
 
     def _oauth2(self, oauth2: OAuth2, deadline_s: float) -> str:
         with self._lock:
-            if self._token is not None and self._token[1] > time.monotonic():
-                return self._token[0]
-        form = {"grant_type": "client_credentials", **oauth2.endpoint_params}
-        if oauth2.scopes:
-            form["scope"] = " ".join(oauth2.scopes)
-        door = HttpDoor(HttpConfig(
-            username=oauth2.client_id, password=oauth2.client_secret, has_basic_auth=True,
-            tls=oauth2.tls,
-        ))  # fmt: skip
-        answer = door.post(
-            oauth2.token_url, str(httpx.QueryParams(form)).encode(),
-            deadline_s - time.monotonic(),
-            headers={"Content-Type": "application/x-www-form-urlencoded"},
-        )  # fmt: skip
-        if answer.status != 200:
+            if value := self._token.value:
+                return value
+        door = HttpDoor(HttpConfig(tls=oauth2.tls, proxy=oauth2.proxy))
+        for in_form in (False, True):
+            headers, form = asked(oauth2, in_form=in_form)
+            answer = door.post(
+                oauth2.token_url, form, deadline_s - time.monotonic(), headers=headers
+            )
+            if answer.status not in ASK_WITH_FORM:
+                break
+        if answer.status // 100 == 5:
             raise Failed(failed(f"oauth2: no token: status {answer.status}: {answer.text}",
-                                should_retry=answer.status // 100 == 5))  # fmt: skip
-        found = httpx.Response(200, content=answer.body).json()
-        if not isinstance(found, dict) or not isinstance(found.get("access_token"), str):
-            raise Failed(failed("oauth2: the answer has no access_token"))
-        lasts_s = float(found.get("expires_in") or 3600)
+                                should_retry=True))  # fmt: skip
         with self._lock:
-            self._token = found["access_token"], time.monotonic() + lasts_s - TOKEN_SLACK_S
-        return str(found["access_token"])
-
-
-def _patterns(no_proxy: str) -> list[str]:
-    """A name means itself and all below it, as Go reads it; * means all."""
-    found: list[str] = []
-    for word in no_proxy.replace(",", " ").split():
-        name = word.removeprefix("*").removeprefix(".")
-        found += [f"all://{name}", f"all://*.{name}"] if name else ["all://"]
-    return found
+            self._token.keep(answer.status, answer.body)
+            return self._token.value
 
 
 def _timeouts(left_s: float) -> dict[str, Any]:
@@ -209,13 +175,6 @@ def _read(answer: httpx.Response) -> bytes:
             break
     answer.close()
     return body[:ANSWER_BYTES_MAX]
-
-
-def _changed(file: str) -> tuple[int, int]:
-    if not file:
-        return 0, 0
-    found = os.stat(file)  # noqa: PTH116
-    return found.st_mtime_ns, found.st_size
 
 
 class _Watch:
@@ -244,27 +203,3 @@ class _Watch:
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
-
-
-def tls_context(tls: TlsConfig) -> ssl.SSLContext:
-    """Raises OSError, ssl.SSLError."""
-    context = ssl.create_default_context(cafile=tls.ca_file or None, cadata=tls.ca or None)
-    context.minimum_version = _VERSIONS.get(tls.min_version, ssl.TLSVersion.TLSv1_2)
-    if tls.max_version:
-        context.maximum_version = _VERSIONS[tls.max_version]
-    if tls.insecure_skip_verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if tls.cert_file and tls.key_file:
-        context.load_cert_chain(tls.cert_file, tls.key_file)
-    elif tls.cert or tls.cert_file:
-        _load_pair(context, Secret(tls.cert, tls.cert_file), Secret(tls.key, tls.key_file))
-    return context
-
-
-def _load_pair(context: ssl.SSLContext, cert: Secret, key: Secret) -> None:
-    """Python reads certificates from files only: one that nobody else can open, for a moment."""
-    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
-        file.write(f"{cert.read()}\n{key.read()}\n")
-        file.flush()
-        context.load_cert_chain(file.name)

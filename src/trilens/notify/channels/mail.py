@@ -15,7 +15,7 @@ from email.utils import format_datetime, getaddresses, make_msgid
 from functools import partial
 from typing import Final
 
-from trilens.notify.channels.door import tls_context
+from trilens.http_out.tls import made_context
 from trilens.notify.channels.outcome import Outcome, failed
 from trilens.notify.gotemplate import TemplateFault
 from trilens.notify.message import Notification
@@ -71,7 +71,7 @@ class Mail:
         return smtplib.SMTP(host, port, hello, timeout=timeout_s)
 
     def _context(self) -> ssl.SSLContext:
-        return tls_context(self._options["tls"])
+        return made_context(self._options["tls"])
 
     def _delivered(
         self, smtp: smtplib.SMTP, sender: str, recipients: list[str], message: bytes

@@ -7,13 +7,13 @@ from typing import Any, Final
 
 import orjson
 
+from trilens.config_files.http_config import Secret
 from trilens.notify.channels.door import Answer, Failed, HttpDoor, verdict
 from trilens.notify.channels.outcome import Outcome, failed
 from trilens.notify.channels.texts import shortened, without_empty
 from trilens.notify.channels.webhook import filled_in
 from trilens.notify.go_text import go_json
 from trilens.notify.gotemplate import TemplateFault
-from trilens.notify.http_config import Secret
 from trilens.notify.message import Notification
 from trilens.notify.receivers import Integration
 

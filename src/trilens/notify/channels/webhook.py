@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from trilens.config_files.yaml_nodes import plain_value
 from trilens.notify.channels.door import Failed, HttpDoor, verdict
 from trilens.notify.channels.outcome import Outcome, failed
 from trilens.notify.go_text import go_json
@@ -11,7 +12,6 @@ from trilens.notify.gotemplate import TemplateFault
 from trilens.notify.gotemplate.values import plain_json
 from trilens.notify.message import Notification
 from trilens.notify.receivers import Integration
-from trilens.notify.yaml_nodes import plain_yaml
 
 VERSION: Final = "4"
 
@@ -68,7 +68,7 @@ def filled_in(value: Any, text: Any) -> Any:
         return value
     filled = text(value)
     try:
-        found = plain_yaml(filled)
+        found = plain_value(filled)
     except ValueError:
         return filled
     if found is None or isinstance(found, str):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ssl
 import tempfile
+import threading
 from typing import Final
 
-from trilens.scrape.client_config import Secret, Tls
+from trilens.config_files.http_config import Secret, Tls
 
 _VERSIONS: Final = {
     "TLS10": ssl.TLSVersion.TLSv1,
@@ -18,23 +19,26 @@ _Stamp = tuple[int, int]
 
 
 class TlsContext:
-    """Many connections share one context."""
+    """Many connections share one context. Safe for any thread."""
 
     def __init__(self, tls: Tls) -> None:
         self._tls = tls
         self._files = [one.path for one in (tls.ca, tls.cert, tls.key) if one.path is not None]
         self._stamps: list[_Stamp] = []
         self._context: ssl.SSLContext | None = None
+        self._lock = threading.Lock()
 
     def context(self) -> ssl.SSLContext:
         """Raises OSError (ssl.SSLError is one), ValueError."""
         stamps = [(one.st_mtime_ns, one.st_size) for one in (path.stat() for path in self._files)]
-        if self._context is None or stamps != self._stamps:
-            self._context, self._stamps = _made(self._tls), stamps
-        return self._context
+        with self._lock:
+            if self._context is None or stamps != self._stamps:
+                self._context, self._stamps = made_context(self._tls), stamps
+            return self._context
 
 
-def _made(tls: Tls) -> ssl.SSLContext:
+def made_context(tls: Tls) -> ssl.SSLContext:
+    """Raises OSError (ssl.SSLError is one), ValueError."""
     context = ssl.create_default_context(cadata=tls.ca.read() if tls.ca else None)
     if tls.insecure_skip_verify:
         context.check_hostname = False

@@ -7,7 +7,7 @@ from urllib.request import getproxies_environment
 
 import httpx
 
-from trilens.scrape.client_config import Proxy
+from trilens.config_files.http_config import Proxy
 
 
 def proxy_of(proxy: Proxy | None, url: httpx.URL) -> httpx.Proxy | None:
@@ -18,7 +18,9 @@ def proxy_of(proxy: Proxy | None, url: httpx.URL) -> httpx.Proxy | None:
         address, no_proxy = found.get(url.scheme, ""), found.get("no", "")
     else:
         address, no_proxy = proxy.url, proxy.no_proxy
-    if not address or is_direct(url.host, url.port, no_proxy):
+    # As in prometheus/common: only where exceptions can be made, this machine is one of them.
+    has_exceptions = proxy.from_environment or bool(no_proxy)
+    if not address or (has_exceptions and is_direct(url.host, url.port, no_proxy)):
         return None
     headers = [(name, value) for name, values in proxy.connect_headers.items() for value in values]
     return httpx.Proxy(address, headers=headers)
@@ -43,8 +45,10 @@ def _excepts(entry: str, host: str, port: int | None, is_address: bool) -> bool:
         return False
     if is_address:
         return _has(name, host)
-    is_itself = host == name.removeprefix("*.") and not name.startswith(".")
-    return is_itself or host.endswith("." + name.lstrip("*."))
+    below = name.removeprefix("*")
+    if below.startswith("."):  # those below it, without itself
+        return host.endswith(below)
+    return host == below or host.endswith(f".{below}")
 
 
 def _has(network: str, host: str) -> bool:
