@@ -75,7 +75,7 @@ class Api:
 
     def __init__(
         self, engine, *, limits: QueryLimits | None = None, ui: Path | None = None, beside=(),
-        rules=None,
+        live=None,
     ):  # fmt: skip
         """Routes `beside` it come first, as those of the receivers do in the program."""
         self.program = MadeUp()
@@ -89,7 +89,7 @@ class Api:
             limits=limits or QueryLimits(),
             threads=self.threads,
             ui_directory=ui or Path("/nonexistent"),
-            rules=rules,
+            live=live,
         )
         self.app = Starlette(routes=[*beside, *self.routes])
         self._loop = asyncio.new_event_loop()

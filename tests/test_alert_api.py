@@ -7,8 +7,9 @@ from ruling import MINUTE_MS, HandClock, source_of
 from trilens.alert.group import Group
 from trilens.alert.instant_query import InstantQuery
 from trilens.alert.rule_files import read_rules
+from trilens.present.prometheus_live.live import Nothing
+from trilens.present.prometheus_live.rules import alerts, exponent_text, rules
 from trilens.present.prometheus_params import Form
-from trilens.present.prometheus_rules import alerts, exponent_text, rules
 from trilens.query.promql.errors import PromqlError
 
 FILES = {
@@ -183,11 +184,11 @@ def test_values_have_an_exponent(value, text):
 
 
 def test_the_routes(groups):
-    class Rules:
+    class Rules(Nothing):
         def groups(self):
             return groups
 
-    api = Api(None, rules=Rules())
+    api = Api(None, live=Rules())
     try:
         for base in ("/api/v1", "/workspaces/w/api/v1"):
             reply = api.client.get(f"{base}/rules", params={"rule_name[]": "Down"})

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from ruling import PROMTOOL, promtool
 from trilens import cli
-from trilens.alert.check import check
 from trilens.alert.series_notation import labels_of, points_of
 from trilens.alert.unit_test_run import run_tests
 from trilens.alert.unit_tests import read_test_file
 from trilens.alert.write_bodies import STALE
+from trilens.check_files import check
 from trilens.config_files.problems import FileRefused
 from trilens.query.promql_histograms.histogram_text import histogram_notation
 

@@ -9,6 +9,7 @@ import pytest
 from presenting import Api
 from querying import T0_MS, T0_NS, S, clear, engine, insert, log, sample, series, span
 from trilens.present import openapi
+from trilens.present.alertmanager.api import Alertmanager
 from trilens.present.console_api import BASE, ENDPOINTS
 from trilens.present.program import DeadLetter, EngineStatus, SpoolStatus
 
@@ -108,7 +109,7 @@ def test_answers_without_a_range(client, api):
 def test_document_has_exactly_the_routes(api):
     served = {
         (re.sub(r":path\}", "}", route.path), method)
-        for route in api.routes
+        for route in (*api.routes, *Alertmanager(None, None, None).routes())
         for method in route.methods - {"HEAD"}
         if route.path != "/{path:path}"
     }

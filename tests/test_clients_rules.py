@@ -12,8 +12,8 @@ from trilens.alert.alert_text import Outside
 from trilens.alert.group import Group, Options
 from trilens.alert.instant_query import InstantQuery
 from trilens.alert.rule_files import read_rule_file
+from trilens.present.prometheus_live.rules import alerts, rules
 from trilens.present.prometheus_params import Form
-from trilens.present.prometheus_rules import alerts, rules
 from waiting import wait_until
 
 RULES = """

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifying import config_of
+from trilens.config_files.masking import HIDDEN, masked
 from trilens.config_files.problems import FileRefused
 from trilens.config_files.yaml_nodes import read_yaml
-from trilens.notify.config_text import HIDDEN, masked
 
 WHOLE = """
 global:

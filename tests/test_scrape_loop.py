@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import gzip
 import json
@@ -15,15 +14,15 @@ from pathlib import Path
 
 import httpx
 import pytest
-from starlette.applications import Starlette
 
 from exposing import labels_of, valued
+from presenting import Api
 from trilens.clock import SystemClock
 from trilens.errors import Refused
 from trilens.http_out.proxies import is_direct
+from trilens.present.prometheus_live.live import Nothing
 from trilens.prometheus_config.file import load
 from trilens.receive.prometheus_schema import V1
-from trilens.scrape import targets_api
 from trilens.scrape.discovery import groups_of_file, groups_of_json
 from trilens.scrape.discovery_config import Group
 from trilens.scrape.pool import accept_header
@@ -136,18 +135,6 @@ def scraping(config, written: Written):
         yield scraper
     finally:
         scraper.stop(10)
-
-
-class Client:
-    def __init__(self, routes) -> None:
-        self._transport = httpx.ASGITransport(Starlette(routes=routes))
-
-    def get(self, path: str, **more) -> httpx.Response:
-        async def asked() -> httpx.Response:
-            async with httpx.AsyncClient(transport=self._transport, base_url="http://x") as client:
-                return await client.get(path, **more)
-
-        return asyncio.run(asked())
 
 
 def a_job(name: str, address: str, path: str, more: str = "") -> str:
@@ -425,7 +412,10 @@ def test_the_api(exporter, tmp_path) -> None:
     with scraping(config_of(tmp_path, text), written) as scraper:
         written.wait("up@j", 1, 1)
         written.wait("up@other", 1, 0)
-        client = Client(targets_api.routes(scraper.pools))
+        live = Nothing()
+        live.pools = scraper.pools
+        api = Api(None, live=live)
+        client = api.client
         answer = client.get("/api/v1/targets").json()["data"]
         first, second = answer["activeTargets"]
         assert first["labels"] == {"instance": exporter.address, "job": "j", "env": "test"}
@@ -455,6 +445,8 @@ def test_the_api(exporter, tmp_path) -> None:
             "regex": "dropped.*",
         }
         assert client.get("/api/v1/targets/relabel_steps?scrapePool=x").status_code == 400
+        assert client.get("/api/v1/alertmanagers").json()["data"]["activeAlertmanagers"] == []
+        api.close()
 
 
 def test_turns_are_spread() -> None:

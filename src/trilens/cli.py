@@ -35,13 +35,14 @@ examples:
   trilens sql 'SELECT service, count() FROM logs GROUP BY service'
   trilens spool dump data/spool                   what is kept and not loaded yet
   trilens check --config trilens.yaml             would it start like this?
+  trilens check prometheus.yml alertmanager.yml   are they right, and all that they name?
   trilens check rules.yml rules_test.yml          are these rules right, do their tests hold?
 """
 _OTHER_FLAGS: Final = ("config", "format", "payload")
 _VERBS: Final = {
     "serve": "Start the server: receivers, store, APIs and console.",
     "up": "Start the server and watch this machine: its numbers, its log files, Trilens itself.",
-    "check": "Say which settings would be used and where each comes from, or check rule files.",
+    "check": "Say which settings would be used and where each comes from, or check files.",
     "sql": "Ask a running server in SQL: the views logs, spans, samples, series, exemplars.",
     "spool": "Look into the spool's files.",
 }
@@ -85,7 +86,7 @@ def _check(arguments: argparse.Namespace) -> int:
     if arguments.files:
         return _check_files(arguments.files)
     loaded = _loaded(arguments)
-    _check_alertmanager(loaded.settings.alertmanager_config)
+    _check_named(loaded.settings)
     width = max(len(name) for name in Settings.model_fields)
     for name, origin in loaded.origins.items():
         value = text(name, getattr(loaded.settings, name))
@@ -94,8 +95,8 @@ def _check(arguments: argparse.Namespace) -> int:
 
 
 def _check_files(paths: Sequence[Path]) -> int:
-    """Rule files and unit tests of rules: 0 if all are well."""
-    from trilens.alert.check import check  # noqa: PLC0415
+    """Of Prometheus and Alertmanager: 0 if all are well."""
+    from trilens.check_files import check  # noqa: PLC0415
 
     verdicts = [check(path) for path in paths]
     for verdict in verdicts:
@@ -103,18 +104,17 @@ def _check_files(paths: Sequence[Path]) -> int:
     return 0 if all(verdict.is_well for verdict in verdicts) else 1
 
 
-def _check_alertmanager(path: Path | None) -> None:
-    """Raises SettingsError, with every fault of the file."""
-    if path is None:
-        return
+def _check_named(settings: Settings) -> None:
+    """The files that settings name. Raises SettingsError, with every fault of each."""
     from trilens.clock import SystemClock  # noqa: PLC0415
     from trilens.config_files.problems import FileRefused  # noqa: PLC0415
-    from trilens.notify.config import load_config  # noqa: PLC0415
+    from trilens.server import files_of  # noqa: PLC0415
+    from trilens.server_files import read  # noqa: PLC0415
 
     try:
-        load_config(path, SystemClock().now_ns)
+        read(files_of(settings), SystemClock())
     except FileRefused as refused:
-        raise SettingsError(f"alertmanager_config is refused\n{refused}") from None
+        raise SettingsError(f"files are refused\n{refused}") from None
 
 
 def _sql(arguments: argparse.Namespace) -> int:

@@ -16,8 +16,7 @@ import logging
 import signal
 import sys
 import threading
-from contextlib import ExitStack
-from pathlib import Path
+from contextlib import ExitStack, suppress
 from typing import Final
 
 import uvloop
@@ -25,14 +24,11 @@ from starlette.applications import Starlette
 from starlette.routing import BaseRoute
 
 from trilens.agent.watch import Watch
-from trilens.alert.rule_files import read_rule_files
 from trilens.clock import SystemClock
 from trilens.config_files.problems import FileRefused
 from trilens.data_lock import DataLock
 from trilens.errors import Broken
 from trilens.measures import Measures
-from trilens.notify.config import load_config
-from trilens.notify.notifier import Notifier
 from trilens.open_files import allow_open_files
 from trilens.present.access import App, Guarded
 from trilens.present.alertmanager.api import Alertmanager
@@ -51,7 +47,7 @@ from trilens.receive.listener import endpoints as receive_endpoints
 from trilens.receive.listener import routes as receive_routes
 from trilens.receive.listener_grpc import GrpcListener
 from trilens.receive.listener_http import HttpListener
-from trilens.server_rules import ServerRules, log_notices
+from trilens.server_files import Files, ServerFiles
 from trilens.server_status import ServerStatus
 from trilens.settings import Settings
 from trilens.spool import Spool
@@ -114,7 +110,6 @@ class Server:
             logging.getLogger("trilens.loader"),
             body_bytes_max=body_bytes_max(_engine_bytes(settings)),
         )
-        self._notifier = _notifier(settings, self._clock, self.measures)
         self._retention = Retention(
             self._engine.engine,
             {signal: Limit(*settings.retention(signal)) for signal in TABLES},
@@ -135,7 +130,7 @@ class Server:
                 token=settings.token, in_flight_bytes_max=_in_flight_bytes_max(settings)
             ),
         )
-        self._rules = self._loaded_rules()
+        self.files = self._loaded_files()
         self._http = self._listener()
         self._others = self._other_listeners()
         self._store_opening = threading.Thread(target=self._open_store, name="open-store")
@@ -151,9 +146,7 @@ class Server:
         )
         await asyncio.to_thread(self._spool.open)
         await asyncio.to_thread(self._letters.open)
-        if self._notifier is not None:
-            await asyncio.to_thread(self._notifier.open)
-            self._notifier.start()
+        await asyncio.to_thread(self.files.start, self._loop)
         self._store_opening.start()
         for listener in (self._http, *self._others.values()):
             await listener.start()
@@ -164,12 +157,11 @@ class Server:
     async def stop(self) -> None:
         """Within some seconds: what is acknowledged is on disk, what is loaded is committed."""
         self._is_stopping.set()
-        await asyncio.to_thread(self._rules.stop)
+        await asyncio.to_thread(self.files.stop_taking)
         for listener in (*self._others.values(), self._http):
             await listener.stop(grace_s=STOP_GRACE_S)
         self._intake.close()
-        if self._notifier is not None:
-            await asyncio.to_thread(self._notifier.stop, STOP_GRACE_S)
+        await asyncio.to_thread(self.files.stop_notifying, STOP_GRACE_S)
         await asyncio.to_thread(self._stop_store)
         self._threads.close()
         self._open.close()
@@ -190,18 +182,20 @@ class Server:
             "trilens_spool_damaged_files_total", "prometheus_write"
         ) + self.measures.value("trilens_load_batches_total", "prometheus_write", "isolated")
 
-    def _loaded_rules(self) -> ServerRules:
+    def _loaded_files(self) -> ServerFiles:
         """Raises FileRefused."""
-        rules = ServerRules(
+        settings = self.settings
+        return ServerFiles(
+            files_of(settings),
             self._engine.engine,
             self._intake,
-            limits=_query_limits(self.settings).promql,
+            directory=settings.data_dir,
+            limits=_query_limits(settings).promql,
+            external_url=settings.external_url or f"http://{settings.http}",
+            body_bytes_max=max(_in_flight_bytes_max(settings) // 2, IN_FLIGHT_BYTES_MIN),
             clock=self._clock,
             measures=self.measures,
-            notify=log_notices,
         )
-        rules.load(read_rule_files(map(str, self.settings.rule_files or ()), Path.cwd()))
-        return rules
 
     def _listener(self) -> HttpListener:
         http, writes = self.settings.http, receive_endpoints(self._intake)
@@ -219,7 +213,7 @@ class Server:
                 limits=_query_limits(self.settings),
                 threads=self._threads,
                 admin=_admin(self.settings),
-                rules=self._rules,
+                live=self.files,
             ),
         ]
         app: App = TracedRequests(Starlette(routes=routes))
@@ -229,9 +223,9 @@ class Server:
         return Guarded(app, token=self.settings.token, open_paths=paths)
 
     def _alertmanager_routes(self) -> list[BaseRoute]:
-        if self._notifier is None:
+        if self.files.notifier is None:
             return []
-        return Alertmanager(self._notifier, self._clock, self._threads).routes()
+        return Alertmanager(self.files.notifier, self._clock, self._threads).routes()
 
     def _other_listeners(self) -> dict[str, HttpListener | GrpcListener]:
         listeners: dict[str, HttpListener | GrpcListener] = {}
@@ -257,7 +251,7 @@ class Server:
             if not self._is_stopping.is_set():
                 self._loader.start()
                 self._retention.start()
-                self._rules.start(self._loop)
+                self.files.start_rules(self._loop)
                 self.status.has_schema = True
         except Exception as error:
             log.exception("the store cannot be opened")
@@ -298,6 +292,7 @@ async def _serve(settings: Settings, *, is_watching: bool) -> int:
     if is_watching:
         SPANS.open()  # the start is worth a trace
     server = Server(settings)
+    _reload_on_hangup(server)
     with span("start"):
         await server.start()
     gc.freeze()  # modules and classes stay: going through them again costs 1 % of a load
@@ -312,6 +307,17 @@ async def _serve(settings: Settings, *, is_watching: bool) -> int:
         raise Broken(f"Trilens had to stop: {server.failure}")
     log.info("stopped")
     return 0
+
+
+def _reload_on_hangup(server: Server) -> None:
+    """SIGHUP: its files are read again. What is wrong with them is logged there."""
+
+    def reload() -> None:
+        with suppress(FileRefused):
+            server.files.reload()
+
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGHUP, loop.run_in_executor, None, reload)
 
 
 def _watch(server: Server) -> Watch:
@@ -360,17 +366,10 @@ def _engine(settings: Settings, measures: Measures) -> EmbeddedEngine | RemoteEn
     return EmbeddedEngine(directory, _engine_bytes(settings), measures=measures)
 
 
-def _notifier(settings: Settings, clock: SystemClock, measures: Measures) -> Notifier | None:
-    """Raises Broken, with every fault of the configuration."""
-    if settings.alertmanager_config is None:
-        return None
-    try:
-        config = load_config(settings.alertmanager_config, clock.now_ns)
-    except FileRefused as refused:
-        raise Broken(f"alertmanager_config is refused\n{refused}") from None
-    url = settings.external_url or f"http://{settings.http}"
-    directory = settings.data_dir / "notify"
-    return Notifier(config, directory, clock, external_url=url, measures=measures)
+def files_of(settings: Settings) -> Files:
+    """Those that others wrote for Prometheus and Alertmanager."""
+    rules = tuple(map(str, settings.rule_files or ()))
+    return Files(settings.prometheus_config, settings.alertmanager_config, rules)
 
 
 def _server_bytes(settings: Settings) -> int:

@@ -181,6 +181,11 @@ class Settings(BaseModel):
         False,
         description="Whether samples can be deleted and snapshots made by Prometheus's admin API.",
     )
+    prometheus_config: PathOrOff = Field(
+        None,
+        description="A prometheus.yml: what to scrape, which rules to evaluate, which "
+        "Alertmanagers to tell. Its faults keep the server from starting, each with its line.",
+    )
     alertmanager_config: PathOrOff = Field(
         None,
         description="An alertmanager.yml: whom to notify of alerts. Its faults keep the server "

@@ -15,6 +15,9 @@ from starlette.routing import BaseRoute, Route
 
 from trilens import __version__
 from trilens.present import sql_api
+from trilens.present.alertmanager.api import BASE as ALERTMANAGER_BASE
+from trilens.present.alertmanager.table import CALLS as ALERTMANAGER
+from trilens.present.alertmanager.table import PARAMETERS as ALERTMANAGER_PARAMETERS
 from trilens.present.answers import JSON, json_reply
 from trilens.present.console_api import BASE, ENDPOINTS
 from trilens.present.endpoint import TEXT, Endpoint, Parameter, Schema, array, of
@@ -22,6 +25,7 @@ from trilens.present.health import HEALTHY_PATH, READY_PATH
 from trilens.present.prometheus_api import BASES, PARAMETERS, PrometheusEndpoint
 from trilens.present.prometheus_api import ENDPOINTS as PROMETHEUS
 from trilens.present.prometheus_federate import PATH as FEDERATE
+from trilens.present.prometheus_live.reloading import PATH as RELOAD
 
 DOCUMENT_PATH: Final = f"{BASE}/openapi.json"
 PAGE_PATH: Final = "/api/docs"
@@ -60,6 +64,9 @@ def document() -> dict[str, Any]:
         for name, sentence in ADMIN.items():
             call = _plain(f"{sentence} Off unless enable_admin_api is set.", JSON, base)
             paths[f"{base}/admin/tsdb/{name}"] = {"post": call, "put": call}
+    paths |= _alertmanager()
+    reload = _plain("Takes over its files anew; 500 if they are not right.", "text/plain")
+    paths[RELOAD] = {"post": reload, "put": reload}
     paths[FEDERATE] = {"get": _plain("The newest sample of each series match[].", "text/plain")}
     paths[HEALTHY_PATH] = {"get": _plain("Whether the program lives.", "text/plain")}
     paths[READY_PATH] = {"get": _plain("Whether it is ready; 503 if not.", "text/plain")}
@@ -139,6 +146,18 @@ def _prometheus(base: str, endpoint: PrometheusEndpoint) -> dict[str, Any]:
                 "schema": of(status=TEXT, errorType=TEXT, error=TEXT)}}},
         },
     }  # fmt: skip
+
+
+def _alertmanager() -> dict[str, Any]:
+    paths: dict[str, Any] = {}
+    for method, path, sentence, parameters in ALERTMANAGER:
+        call = _plain(f"{sentence} There if alertmanager_config is set.", JSON, path)
+        call["parameters"] += [
+            _parameter(Parameter(name, "text", ALERTMANAGER_PARAMETERS[name]))
+            for name in parameters
+        ]
+        paths.setdefault(ALERTMANAGER_BASE + path, {})[method.lower()] = call
+    return paths
 
 
 def _in_path(name: str) -> dict[str, Any]:

@@ -29,9 +29,10 @@ from trilens.present import prometheus_json as encoded
 from trilens.present import prometheus_query, prometheus_series, prometheus_status
 from trilens.present.answers import JSON, broken
 from trilens.present.program import Program
+from trilens.present.prometheus_live import calls as live_calls
+from trilens.present.prometheus_live.live import Live, Nothing
 from trilens.present.prometheus_params import Form
 from trilens.present.prometheus_query import Answer, PromqlLimits, Question
-from trilens.present.prometheus_rules import NoRules, Rules
 from trilens.present.prometheus_turns import Turns, Work
 from trilens.present.threads import Threads
 from trilens.query.ask import Asker
@@ -93,6 +94,9 @@ PARAMETERS: Final = {
     "file[]": "Only groups of this file; may come more than once.",
     "exclude_alerts": "`true`: rules without their alerts.",
     "group_limit": "At most so many groups in one answer.",
+    "state": "`active`, `dropped` or `any`: only such targets.",
+    "scrapePool": "Of this job only.",
+    "labels": "Labels of a target that was found: an object of JSON.",
     "group_next_token": "The groupNextToken of the answer before.",
 }
 _EVALUATION: Final = ("query", "timeout", "limit", "lookback_delta", "stats")
@@ -118,15 +122,23 @@ ENDPOINTS: Final = (
     PrometheusEndpoint("/rules", _GET, "Rule groups, their rules and the alerts of these.",
                        ("type", "rule_name[]", "rule_group[]", "file[]", "match[]",
                         "exclude_alerts", "group_limit", "group_next_token"),
-                       prometheus_query.rules),
+                       live_calls.rules),
     PrometheusEndpoint("/alerts", _GET, "Alerts that are pending or firing.", (),
-                       prometheus_query.alerts),
+                       live_calls.alerts),
+    PrometheusEndpoint("/targets", _GET, "What is scraped, and how that goes.",
+                       ("state", "scrapePool"), live_calls.targets),
+    PrometheusEndpoint("/targets/relabel_steps", _GET, "What each rule makes of labels.",
+                       ("scrapePool", "labels"), live_calls.relabel_steps),
+    PrometheusEndpoint("/scrape_pools", _GET, "Names of the jobs that scrape.", (),
+                       live_calls.scrape_pools),
+    PrometheusEndpoint("/alertmanagers", _GET, "Who is told of alerts, the one inside first.", (),
+                       live_calls.alertmanagers),
     PrometheusEndpoint("/status/buildinfo", _GET, "Whose API this is.", (),
                        prometheus_status.buildinfo),
     PrometheusEndpoint("/status/runtimeinfo", _GET, "Since when it runs.", (),
                        prometheus_status.runtimeinfo),
     PrometheusEndpoint("/status/flags", _GET, "Limits of queries.", (), prometheus_status.flags),
-    PrometheusEndpoint("/status/config", _GET, "Empty: there is no file of this form.", (),
+    PrometheusEndpoint("/status/config", _GET, "The prometheus.yml, without secrets; or empty.", (),
                        prometheus_status.config),
     PrometheusEndpoint("/status/tsdb", _GET, "Metrics and labels with the most series.",
                        ("limit",), prometheus_status.tsdb),
@@ -144,7 +156,7 @@ class Prometheus:
     limits: PromqlLimits
     threads: Threads
     known: KnownSeries = field(default_factory=KnownSeries)
-    rules: Rules = field(default_factory=NoRules)
+    live: Live = field(default_factory=Nothing)
     turns: Turns = field(init=False)
 
     def __post_init__(self) -> None:
@@ -178,7 +190,7 @@ class Prometheus:
     async def _answer(self, call: Call, request: Request) -> Response:
         form = await self._form(request)
         ask = Asker(self.engine, self.limits.ask())
-        question = Question(form, ask, self.limits, self.program, self.known, self.rules)
+        question = Question(form, ask, self.limits, self.program, self.known, self.live)
         is_packed = "gzip" in request.headers.get("accept-encoding", "")
         if call in _IN_TURN:
             work = _work(call, question, is_packed=is_packed)

@@ -1,7 +1,7 @@
 """The endpoints of Prometheus's API that read an expression.
 
 query, query_range: what it is worth; query_exemplars: exemplars of its selectors; format_query and
-parse_query: the expression itself. rules and alerts: what expressions that are always asked say.
+parse_query: the expression itself.
 """
 
 from __future__ import annotations
@@ -13,10 +13,8 @@ from typing import Any, Final
 
 from trilens.present import prometheus_json as encoded
 from trilens.present.program import Program
+from trilens.present.prometheus_live.live import Live, Nothing
 from trilens.present.prometheus_params import POINTS_MAX, Form, bad
-from trilens.present.prometheus_rules import NoRules, Rules
-from trilens.present.prometheus_rules import alerts as alerts_of
-from trilens.present.prometheus_rules import rules as rules_of
 from trilens.query.ask import Asker, AskLimits
 from trilens.query.promql.ast import Expr, Selector
 from trilens.query.promql.errors import ParseError, PromqlError
@@ -61,7 +59,7 @@ class Question:
     limits: PromqlLimits
     program: Program
     known: KnownSeries
-    rules: Rules = field(default_factory=NoRules)
+    live: Live = field(default_factory=Nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,14 +140,6 @@ def format_query(question: Question) -> Answer:
 
 def parse_query(question: Question) -> Answer:
     return Answer(encoded.json_of(tree_json(_parsed(question.form))))
-
-
-def rules(question: Question) -> Answer:
-    return Answer(encoded.json_of(rules_of(question.form, question.rules.groups())))
-
-
-def alerts(question: Question) -> Answer:
-    return Answer(encoded.json_of(alerts_of(question.rules.groups())))
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from trilens import __version__
+from trilens.config_files.masking import masked
 from trilens.present import prometheus_json as encoded
 from trilens.present.program import Program
 from trilens.present.prometheus_params import bad
@@ -51,14 +52,15 @@ def flags(question: Question) -> Answer:
     )
 
 
-def config(_question: Question) -> Answer:
-    """We have no file of this form."""
-    return Answer(encoded.json_of({"yaml": ""}))
+def config(question: Question) -> Answer:
+    """The prometheus.yml, without what is secret; empty where there is none."""
+    return Answer(encoded.json_of({"yaml": masked(question.live.prometheus_text)}))
 
 
 def runtimeinfo(question: Question) -> Answer:
     program = question.program
     started_at = _rfc3339(program.started_at_ns)
+    reloads = question.live.reloads
     return Answer(
         encoded.json_of(
             {
@@ -66,8 +68,8 @@ def runtimeinfo(question: Question) -> Answer:
                 "CWD": "",
                 "hostname": platform.node(),
                 "serverTime": _rfc3339(question.form.now_ms * 1_000_000),
-                "reloadConfigSuccess": True,
-                "lastConfigTime": started_at,
+                "reloadConfigSuccess": reloads.is_well,
+                "lastConfigTime": _rfc3339(reloads.at_ns) if reloads.at_ns else started_at,
                 "corruptionCount": 0,
                 "goroutineCount": 0,
                 "GOMAXPROCS": 0,

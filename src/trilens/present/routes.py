@@ -17,9 +17,10 @@ from trilens.present.program import Program
 from trilens.present.prometheus_admin import Admin, AdminSettings
 from trilens.present.prometheus_api import Prometheus
 from trilens.present.prometheus_federate import Federation
+from trilens.present.prometheus_live.live import Live, Nothing
+from trilens.present.prometheus_live.reloading import Reloading
 from trilens.present.prometheus_query import PromqlLimits
 from trilens.present.prometheus_read import RemoteRead
-from trilens.present.prometheus_rules import NoRules, Rules
 from trilens.present.sql_api import SqlApi
 from trilens.present.threads import Threads
 from trilens.query.ask import AskLimits
@@ -45,7 +46,7 @@ def routes(
     limits: QueryLimits,
     threads: Threads,
     admin: AdminSettings | None = None,
-    rules: Rules | None = None,
+    live: Live | None = None,
     ui_directory: Path = static_files.UI_DIRECTORY,
 ) -> list[BaseRoute]:
     """Health, SQL API, PromQL API, console API, its document; last the console.
@@ -56,10 +57,11 @@ def routes(
     sql = SqlApi(engine, measures, clock, limits.sql, threads)
     console = Console(engine, program, measures, clock, limits.console, threads, rates)
     prometheus = Prometheus(engine, program, measures, clock, limits.promql, threads)
-    prometheus.rules = rules or NoRules()
+    prometheus.live = live or Nothing()
     files = static_files.StaticFiles(ui_directory)
     return [
         *Health(program, measures, threads, files.page).routes(),
+        *Reloading(prometheus.live, threads).routes(),
         *sql.routes(),
         *prometheus.routes(),
         *RemoteRead(engine, measures, clock, limits.promql, threads).routes(),

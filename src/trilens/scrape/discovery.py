@@ -148,6 +148,7 @@ async def _http(discovery: HttpDiscovery, tell: Tell, fail: Fail) -> None:
         while True:
             try:
                 fetched = await fetcher.get(HTTP_TIMEOUT_S)
+                fetched.release()
                 if fetched.body != before:
                     tell(groups_of_answer(fetched, discovery.url))
                     before = fetched.body

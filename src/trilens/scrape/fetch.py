@@ -4,7 +4,7 @@ Sent        Accept by the protocols of the job, Accept-Encoding, the timeout, au
             of the config
 Followed    up to REDIRECTS_MAX redirects; the authorization stays on its host
 Bounds      the whole exchange ends with the timeout; the body, unpacked, at body_size_limit, and at
-            BODY_BYTES_MAX where there is none; all bodies together at IN_FLIGHT_BYTES_MAX
+            BODY_BYTES_MAX where there is none; all bodies that are not written yet at a budget
 Connections one a target, kept open; with another one when files of TLS have changed
 
 httpx's transport is used without its Client: redirects and timeouts are ours, as above.
@@ -13,9 +13,8 @@ httpx's transport is used without its Client: redirects and timeouts are ours, a
 from __future__ import annotations
 
 import asyncio
-import ssl
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -23,17 +22,14 @@ from urllib.parse import urljoin
 
 import httpx
 
-from trilens import __version__
 from trilens.config_files.http_config import HttpConfig
 from trilens.http_out.authorization import Authorization
-from trilens.http_out.proxies import proxy_of
+from trilens.http_out.client import Client, why
 from trilens.http_out.tls import TlsContext
 
 BODY_BYTES_MAX: Final = 128 << 20
-IN_FLIGHT_BYTES_MAX: Final = 512 << 20
+IN_FLIGHT_BYTES_MAX: Final = 128 << 20  # of all scrapes, where nobody says another
 REDIRECTS_MAX: Final = 10
-IDLE_S: Final = 300
-USER_AGENT: Final = f"trilens/{__version__}"
 _REDIRECTS: Final = {301, 302, 303, 307, 308}
 _UNPACK_BYTES: Final = 1 << 20
 
@@ -47,7 +43,7 @@ class BodyTooLarge(ScrapeFailed):
 
 
 class Budget:
-    """Bytes of bodies that are held at the same time."""
+    """Bytes of bodies that are held at the same time. For one event loop."""
 
     def __init__(self, bytes_max: int = IN_FLIGHT_BYTES_MAX) -> None:
         self._bytes_max = bytes_max
@@ -59,14 +55,24 @@ class Budget:
             raise BodyTooLarge("the bodies of all scrapes together are too large")
         self.held += size_bytes
 
+    def charge(self, size_bytes: int) -> None:
+        """For what has to be held anyway: then others may hold less."""
+        self.held += size_bytes
+
     def release(self, size_bytes: int) -> None:
         self.held -= size_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
+    """Its bytes are held in the budget until `release`, which is to be called once."""
+
     body: bytes
     content_type: str
+    budget: Budget
+
+    def release(self) -> None:
+        self.budget.release(len(self.body))
 
 
 class Fetcher:
@@ -90,14 +96,10 @@ class Fetcher:
             raise ScrapeFailed(f"parse {url!r}: {error}") from None
         if self._url.scheme not in ("http", "https"):
             raise ScrapeFailed(f'unsupported protocol scheme "{self._url.scheme}"')
-        self._client = client
-        self._authorization = authorization
-        self._tls = tls
-        self._headers = {"user-agent": USER_AGENT} | headers
+        self._follows = client.follow_redirects
+        self._client = Client(client, authorization=authorization, tls=tls, headers=headers)
         self._budget = budget
         self._limit_bytes = min(body_bytes_max or BODY_BYTES_MAX, BODY_BYTES_MAX)
-        self._transport: httpx.AsyncHTTPTransport | None = None
-        self._context: ssl.SSLContext | None = None
 
     async def get(self, timeout_s: float) -> Fetched:
         """Raises ScrapeFailed, and nothing else."""
@@ -107,20 +109,19 @@ class Fetcher:
         except TimeoutError:
             raise ScrapeFailed(f'Get "{self._url}": context deadline exceeded') from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, ValueError) as error:
-            raise ScrapeFailed(f'Get "{self._url}": {_why(error)}') from None
+            raise ScrapeFailed(f'Get "{self._url}": {why(error)}') from None
 
     async def close(self) -> None:
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            await transport.aclose()
+        await self._client.close()
 
     async def _get(self, timeout_s: float) -> Fetched:
         url = self._url
         for _ in range(REDIRECTS_MAX + 1):
-            response = await self._request(url, timeout_s)
+            is_trusted = url.host == self._url.host
+            response = await self._client.send("GET", url, timeout_s, is_trusted=is_trusted)
             try:
                 location = response.headers.get("location")
-                follows = self._client.follow_redirects and response.status_code in _REDIRECTS
+                follows = self._follows and response.status_code in _REDIRECTS
                 if not follows or location is None:
                     return await self._body(response)
                 url = httpx.URL(urljoin(str(url), location))
@@ -129,36 +130,6 @@ class Fetcher:
             finally:
                 await response.aclose()
         raise ScrapeFailed(f'Get "{self._url}": stopped after {REDIRECTS_MAX} redirects')
-
-    async def _request(self, url: httpx.URL, timeout_s: float) -> httpx.Response:
-        headers = dict(self._headers)
-        for name, secrets in self._client.headers.items():
-            headers[name] = ", ".join(secret.read() for secret in secrets)
-        if url.host == self._url.host:
-            value = await self._authorization.value(timeout_s)
-            if value:
-                headers["authorization"] = value
-        extensions: dict[str, object] = {
-            "timeout": dict.fromkeys(("connect", "read", "write", "pool"), timeout_s)
-        }
-        if self._client.tls.server_name:
-            extensions["sni_hostname"] = self._client.tls.server_name
-        request = httpx.Request("GET", url, headers=headers, extensions=extensions)
-        return await (await self._connection(url)).handle_async_request(request)
-
-    async def _connection(self, url: httpx.URL) -> httpx.AsyncHTTPTransport:
-        context = self._tls.context()
-        if self._transport is None or context is not self._context:
-            await self.close()
-            self._context = context
-            self._transport = httpx.AsyncHTTPTransport(
-                verify=context,
-                proxy=proxy_of(self._client.proxy, url),
-                limits=httpx.Limits(
-                    max_connections=2, max_keepalive_connections=1, keepalive_expiry=IDLE_S
-                ),
-            )
-        return self._transport
 
     async def _body(self, response: httpx.Response) -> Fetched:
         if response.status_code != HTTPStatus.OK:
@@ -181,9 +152,10 @@ class Fetcher:
                         await asyncio.sleep(0)  # a little that unpacks to much holds up nobody
             if unpacker is not None and unpacker.is_within:
                 raise ScrapeFailed("unexpected EOF")
+            body, held = b"".join(parts), 0
         finally:
-            self._budget.release(held)
-        return Fetched(b"".join(parts), response.headers.get("content-type", ""))
+            self._budget.release(held)  # of what failed or was cancelled
+        return Fetched(body, response.headers.get("content-type", ""), self._budget)
 
 
 def _plain(chunk: bytes, _room: int) -> Iterator[bytes]:
@@ -213,16 +185,3 @@ class _Unpacker:
         except zlib.error as error:
             raise ScrapeFailed(f"gzip: {error}") from None
         self.is_within = not self._member.eof
-
-
-def _why(error: Exception) -> str:
-    text = str(error) or type(error).__name__
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror and not isinstance(cause, ssl.SSLError):
-            return cause.strerror.lower()
-        cause = cause.__cause__ or cause.__context__
-    return text
-
-
-Factory = Callable[[str, dict[str, str]], Fetcher]

@@ -18,7 +18,7 @@ from trilens.http_out.tls import TlsContext
 from trilens.scrape.discovery import discover, named
 from trilens.scrape.discovery_config import Discovery, Group
 from trilens.scrape.exposition import Exposition, Reading
-from trilens.scrape.fetch import Budget, Fetcher, ScrapeFailed
+from trilens.scrape.fetch import Fetcher, ScrapeFailed
 from trilens.scrape.relabel import relabel
 from trilens.scrape.scrape_config import PROTOCOLS, Job
 from trilens.scrape.scrape_loop import ScrapeLoop, Shared
@@ -58,7 +58,7 @@ def accept_header(protocols: Sequence[str], escaping: str) -> str:
 class Pool:
     """For one event loop."""
 
-    def __init__(self, job: Job, shared: Shared, budget: Budget, *, seed: int, secret: int) -> None:
+    def __init__(self, job: Job, shared: Shared, *, seed: int, secret: int) -> None:
         """`seed` spreads the turns, `secret` the hashes of series."""
         self.job = job
         self.dropped: list[Dropped] = []
@@ -66,7 +66,6 @@ class Pool:
         self.errors: list[str] = []
         self.discovery_errors: dict[str, str] = {}
         self._shared = shared
-        self._budget = budget
         self._seed = seed
         self._secret = secret
         self._groups: dict[int, Sequence[Group]] = {}
@@ -198,7 +197,7 @@ class Pool:
                     "accept-encoding": "gzip" if job.compression else "identity",
                     "x-prometheus-scrape-timeout-seconds": f"{target.timeout_ms / 1000:g}",
                 },
-                budget=self._budget,
+                budget=self._shared.budget,
                 body_bytes_max=job.body_bytes_max,
             )
         except ScrapeFailed as error:

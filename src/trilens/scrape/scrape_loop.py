@@ -12,6 +12,7 @@ Written     one WriteRequest a scrape. While `write` refuses, it is tried again 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from typing import Final, Literal
 from trilens.clock import Clock
 from trilens.errors import Refused
 from trilens.scrape.exposition import Exposition, Format, Scraped, Scratch
-from trilens.scrape.fetch import BodyTooLarge, Fetched, Fetcher, ScrapeFailed
+from trilens.scrape.fetch import BodyTooLarge, Budget, Fetched, Fetcher, ScrapeFailed
 from trilens.scrape.report import Report
 from trilens.scrape.target import Target
 
@@ -29,6 +30,8 @@ INLINE_BYTES: Final = 1 << 20
 WRITE_BYTES_MAX: Final = 4 << 20
 METADATA_SCRAPES: Final = 100  # after so many all metadata is written again
 _RETRY_S: Final = 0.5
+_FOR_NOW: Final = ("overloaded", "spool_full", "timeout", "engine_unavailable")
+_log: Final = logging.getLogger("trilens.scrape")
 _MEDIA: Final[dict[str, Format]] = {
     "text/plain": "text",
     "application/openmetrics-text": "openmetrics",
@@ -69,8 +72,9 @@ class State:
 class Shared:
     """What all loops of a thread use."""
 
-    def __init__(self, write: Write, clock: Clock, workers: Executor) -> None:
+    def __init__(self, write: Write, clock: Clock, workers: Executor, budget: Budget) -> None:
         self.write = write
+        self.budget = budget
         self.clock = clock
         self.workers = workers
         self.scratch = Scratch()
@@ -110,19 +114,30 @@ class ScrapeLoop:
                 due_wall_ns = now_ns  # the wall clock was set
             tolerance_ns = min(interval_ns // 100, TOLERANCE_NS)
             is_in_time = 0 <= now_ns - due_wall_ns <= tolerance_ns
-            await self.scrape(due_wall_ns if is_in_time else now_ns, due_ns + interval_ns)
+            await self._scrape_safely(due_wall_ns if is_in_time else now_ns, due_ns + interval_ns)
             passed = max(1, (clock.monotonic_ns() - due_ns) // interval_ns)
             self.state.missed += passed - 1
             due_ns += passed * interval_ns
             due_wall_ns += passed * interval_ns
+
+    async def _scrape_safely(self, at_ns: int, write_until_ns: int) -> None:
+        """A fault of ours costs one scrape, not the target."""
+        try:
+            await self.scrape(at_ns, write_until_ns)
+        except Exception as fault:  # noqa: BLE001 - whatever it is, the next one may go well
+            _log.exception("a scrape failed by a fault of ours", extra={"url": self.target.url})
+            self.state.health = "down"
+            self.state.last_error = f"internal: {type(fault).__name__}: {fault}"
+            self.state.last_scrape_ns = at_ns
+            self.state.failures += 1
 
     async def scrape(self, at_ns: int, write_until_ns: int = 0) -> None:
         """Once. `write_until_ns` is monotonic: until then a refused write is tried again."""
         clock, state = self._shared.clock, self.state
         began_ns = clock.monotonic_ns()
         time_ms = at_ns // 1_000_000
-        error = ""
-        size_bytes: float = 0
+        error, size_bytes = "", 0
+        fetched: Fetched | None = None
         scraped: Scraped | None = None
         try:
             fetched = await self._fetch()
@@ -133,19 +148,26 @@ class ScrapeLoop:
             error, size_bytes = str(failure), -1
         except ScrapeFailed as failure:
             error = str(failure)
+        finally:
+            if fetched is not None:
+                fetched.release()
+                fetched = None
         if scraped is None:
             scraped = Scraped(self.exposition.end(time_ms, self._shared.scratch), 0, 0, 0)
         took_s = (clock.monotonic_ns() - began_ns) / 1e9
-        self._note(scraped, error, at_ns, took_s, int(size_bytes))
+        self._note(scraped, error, at_ns, took_s, size_bytes)
         values = (
             0.0 if error else 1.0, took_s, scraped.scraped, scraped.kept, scraped.added,
             self.target.timeout_ms / 1000, self.target.job.limits.samples, size_bytes,
         )  # fmt: skip
         self._has_reported = True
         state.scrapes += 1
-        await self._write(
-            [*split(scraped.body), self._report.body(values, time_ms)], write_until_ns
-        )
+        self._shared.budget.charge(len(scraped.body))
+        try:
+            report = self._report.body(values, time_ms)
+            await self._write([*split(scraped.body), report], write_until_ns)
+        finally:
+            self._shared.budget.release(len(scraped.body))
 
     async def end(self, at_ns: int) -> None:
         """Markers of staleness for all series of a target that is gone."""
@@ -207,10 +229,13 @@ class ScrapeLoop:
                     await self._shared.write(body)
                 except Refused as refused:
                     wait_s = refused.retry_after_s or _RETRY_S
-                    if self._shared.clock.monotonic_ns() + wait_s * 1e9 < until_ns:
+                    ends_ns = self._shared.clock.monotonic_ns() + wait_s * 1e9
+                    if refused.code in _FOR_NOW and ends_ns < until_ns:
                         await asyncio.sleep(wait_s)
                         continue
                     self.state.lost_writes += 1
+                    about = {"url": self.target.url, "reason": refused.message}
+                    _log.warning("what was scraped is not written", extra=about)
                 break
 
 

@@ -23,7 +23,7 @@ from typing import Final
 import uvloop
 
 from trilens.clock import Clock
-from trilens.scrape.fetch import Budget
+from trilens.scrape.fetch import IN_FLIGHT_BYTES_MAX, Budget
 from trilens.scrape.pool import Pool
 from trilens.scrape.scrape_config import Job, ScrapeConfig
 from trilens.scrape.scrape_loop import Shared, Write
@@ -35,8 +35,12 @@ WORKERS: Final = 2
 class Scraper:
     """start, apply and stop are for one thread; what tells of the state is for any."""
 
-    def __init__(self, write: Write, clock: Clock) -> None:
+    def __init__(
+        self, write: Write, clock: Clock, *, body_bytes_max: int = IN_FLIGHT_BYTES_MAX
+    ) -> None:
+        """`body_bytes_max`: of all bodies that are held at the same time."""
         self._write = write
+        self._body_bytes_max = body_bytes_max
         self._clock = clock
         self._secret = secrets.randbits(64)
         self._pools: dict[str, Pool] = {}
@@ -63,12 +67,17 @@ class Scraper:
     def pools(self) -> list[Pool]:
         return list(self._pools.values())
 
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """Where it runs, once it is started: for others who ask and tell others."""
+        return self._loop
+
     def _run(self) -> None:
         self._loop = uvloop.new_event_loop()
         asyncio.set_event_loop(self._loop)
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="scrape-read")
-        self._shared = Shared(self._write, self._clock, self._workers)
-        self._budget = Budget()
+        budget = Budget(self._body_bytes_max)
+        self._shared = Shared(self._write, self._clock, self._workers, budget)
         self._loop.call_soon(self._is_ready.set)
         try:
             self._loop.run_forever()
@@ -91,7 +100,7 @@ class Scraper:
 
     def _pool(self, job: Job, external_labels: Mapping[str, str]) -> Pool:
         seed = spread_seed(external_labels)
-        return Pool(job, self._shared, self._budget, seed=seed, secret=self._secret)
+        return Pool(job, self._shared, seed=seed, secret=self._secret)
 
     async def _stop(self) -> None:
         for task in self._ending:

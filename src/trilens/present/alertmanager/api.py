@@ -22,10 +22,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from trilens.clock import Clock
+from trilens.config_files.masking import masked
 from trilens.errors import Refused
 from trilens.http_body import read_body
 from trilens.notify.alerts import Alert
-from trilens.notify.config_text import masked
 from trilens.notify.instants import print_instant_ms
 from trilens.notify.matchers import Matcher, MatcherFault, parse_matcher
 from trilens.notify.notifier import Notifier, TooManyAlerts

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from trilens.alert.alert_states import Alert
 from trilens.alert.group import Group, RunningRule
@@ -24,20 +24,6 @@ _TRUTHS: Final = {"1": True, "t": True, "true": True, "0": False, "f": False, "f
 _NEVER: Final = "0001-01-01T00:00:00Z"
 _STATES: Final = {"firing": 0, "pending": 1, "inactive": 2, "unknown": 3}
 _LIMIT_MAX: Final = 2**31 - 1
-
-
-class Rules(Protocol):
-    """Where the groups are."""
-
-    def groups(self) -> Sequence[Group]:
-        """All of them, in the order of files and names."""
-
-
-class NoRules:
-    """Of a server without rules."""
-
-    def groups(self) -> Sequence[Group]:
-        return ()
 
 
 @dataclass(frozen=True, slots=True)

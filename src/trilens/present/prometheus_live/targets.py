@@ -1,20 +1,18 @@
 """Prometheus's API about targets (3.x): /api/v1/targets, /api/v1/scrape_pools, and the steps of
 relabelling, /api/v1/targets/relabel_steps.
 
-Pure functions of what the pools know, and their routes.
+Pure functions of what the pools know.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
 
+from trilens.present.prometheus_params import bad
 from trilens.query.promql.durations import print_duration
 from trilens.scrape.pool import Pool
 from trilens.scrape.relabel import (
@@ -26,20 +24,15 @@ from trilens.scrape.relabel import (
 )
 from trilens.scrape.scrape_loop import ScrapeLoop
 
-BASES: Final = ("/api/v1", "/workspaces/{workspace}/api/v1")
 _STATES: Final = ("active", "dropped", "any", "")
 Json = dict[str, Any]
 
 
-class BadData(ValueError):
-    """A parameter that is none."""
-
-
 def targets(pools: Sequence[Pool], *, pool: str = "", state: str = "") -> Json:
-    """`pool` of this name only; `state` as Prometheus takes it. Raises BadData."""
+    """`pool` of this name only; `state` as Prometheus takes it. Raises PromqlError."""
     state = state.lower()
     if state not in _STATES:
-        raise BadData(f"unknown target state: {state!r}")
+        raise bad("state", f"unknown target state: {state!r}")
     chosen = [one for one in sorted(pools, key=_name) if pool in ("", one.job.name)]
     answer: Json = {"activeTargets": [], "droppedTargets": [], "droppedTargetCounts": {}}
     if state != "dropped":
@@ -96,16 +89,16 @@ def discovery_errors(pools: Sequence[Pool]) -> dict[str, list[str]]:
 
 
 def relabel_steps(pools: Sequence[Pool], *, pool: str, labels: str) -> Json:
-    """What each rule of a pool makes of `labels`, a JSON object. Raises BadData."""
+    """What each rule of a pool makes of `labels`, a JSON object. Raises PromqlError."""
     job = next((one.job for one in pools if one.job.name == pool), None)
     if job is None:
-        raise BadData(f"scrape pool {pool!r} not found")
+        raise bad("scrapePool", f"there is no scrape pool {pool!r}")
     try:
         found = orjson.loads(labels)
     except ValueError as error:
-        raise BadData(f"labels: {error}") from None
+        raise bad("labels", str(error)) from None
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
-        raise BadData("labels: not an object of texts")
+        raise bad("labels", "not an object of texts")
     return {
         "steps": [
             {"rule": rule_json(step.rule), "output": step.labels or {},
@@ -139,43 +132,6 @@ def rfc3339(at_ns: int) -> str:
         return "0001-01-01T00:00:00Z"
     at = datetime.fromtimestamp(at_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     return f"{at}.{at_ns % 1_000_000_000:09d}Z"
-
-
-def routes(pools: Callable[[], Sequence[Pool]]) -> list[BaseRoute]:
-    """`pools` is called for each request."""
-
-    async def get_targets(request: Request) -> Response:
-        query = request.query_params
-        return _answer(
-            lambda: targets(pools(), pool=query.get("scrapePool", ""), state=query.get("state", ""))
-        )
-
-    async def get_pools(_request: Request) -> Response:
-        return _answer(lambda: scrape_pools(pools()))
-
-    async def get_steps(request: Request) -> Response:
-        query = request.query_params
-        return _answer(
-            lambda: relabel_steps(
-                pools(), pool=query.get("scrapePool", ""), labels=query.get("labels", "")
-            )
-        )
-
-    found = (
-        ("/targets", get_targets),
-        ("/targets/relabel_steps", get_steps),
-        ("/scrape_pools", get_pools),
-    )
-    return [Route(base + path, call, methods=["GET"]) for base in BASES for path, call in found]
-
-
-def _answer(call: Callable[[], Json]) -> Response:
-    try:
-        body: Json = {"status": "success", "data": call()}
-    except BadData as error:
-        body = {"status": "error", "errorType": "bad_data", "error": str(error)}
-    status = 200 if body["status"] == "success" else 400
-    return Response(orjson.dumps(body), status, {"Cache-Control": "no-store"}, "application/json")
 
 
 def _name(pool: Pool) -> str:

@@ -1,7 +1,8 @@
-"""The configuration as it may be shown: without what is secret."""
+"""A configuration as it may be shown: without what is secret."""
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 
 import yaml
@@ -13,24 +14,32 @@ _SECRET_KEYS: Final = frozenset({
     "password", "smtp_auth_password", "smtp_auth_secret", "auth_password", "auth_secret",
     "bearer_token", "credentials", "client_secret", "key", "secret_key", "api_key",
     "opsgenie_api_key", "routing_key", "service_key", "app_token", "slack_app_token",
-    "secrets",
+    "secrets", "token", "application_secret", "consumer_key", "refresh_token", "sas_token",
 })  # fmt: skip
 _SECRET_URLS: Final = frozenset({
     ("webhook_configs", "url"), ("slack_configs", "api_url"), ("global", "slack_api_url"),
     ("discord_configs", "webhook_url"), ("msteams_configs", "webhook_url"),
     ("msteamsv2_configs", "webhook_url"),
 })  # fmt: skip
+_WITH_PASSWORD: Final = re.compile(r"(?<=://)([^/?#@:]*):[^/?#@]*@")
 
 
 def masked(text: str) -> str:
     """Raises nothing: a text that was loaded is YAML."""
-    plain = yaml.safe_load(text)
+    try:
+        plain = next(yaml.safe_load_all(text), None)  # as it was loaded: its first document
+    except yaml.YAMLError:  # a tag that nobody needs
+        return HIDDEN
+    if plain is None:
+        return ""
     return yaml.safe_dump(_masked(plain, ""), sort_keys=False, allow_unicode=True, width=1000)
 
 
 def _masked(value: Any, within: str) -> Any:
     if isinstance(value, list):
         return [_masked(one, within) for one in value]
+    if isinstance(value, str):
+        return _WITH_PASSWORD.sub(r"\1:xxxxx@", value)
     if not isinstance(value, dict):
         return value
     found: dict[Any, Any] = {}

@@ -1,0 +1,60 @@
+"""What runs on the files of Prometheus and Alertmanager, as the API sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from trilens.alert.group import Group
+from trilens.scrape.pool import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Reloads:
+    """How the last one went; `at_ns` is when files were taken over, 0 if there are none."""
+
+    is_well: bool = True
+    at_ns: int = 0
+    error: str = ""
+
+
+class Live(Protocol):
+    """From any thread; only `reload` may take its time."""
+
+    @property
+    def reloads(self) -> Reloads: ...
+
+    @property
+    def prometheus_text(self) -> str:
+        """The prometheus.yml as it was read, with its secrets; empty where there is none."""
+
+    def groups(self) -> Sequence[Group]:
+        """In the order of files and names."""
+
+    def pools(self) -> Sequence[Pool]: ...
+
+    def alertmanagers(self) -> tuple[list[str], list[str]]:
+        """URLs: of those that are told, and of those that relabelling leaves out."""
+
+    def reload(self) -> None:
+        """Raises FileRefused: then nothing has changed."""
+
+
+class Nothing:
+    """Of a server without such files."""
+
+    reloads = Reloads()
+    prometheus_text = ""
+
+    def groups(self) -> Sequence[Group]:
+        return ()
+
+    def pools(self) -> Sequence[Pool]:
+        return ()
+
+    def alertmanagers(self) -> tuple[list[str], list[str]]:
+        return [], []
+
+    def reload(self) -> None:
+        pass
