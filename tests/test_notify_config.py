@@ -143,7 +143,7 @@ def test_all_faults_at_once_with_the_file():
 
 def test_a_template_file_that_is_none(tmp_path):
     (tmp_path / "bad.tmpl").write_text('{{ define "x" }}\n{{ nosuch }}{{ end }}')
-    with pytest.raises(FileRefused, match=r"bad.tmpl:2: function 'nosuch' not defined"):
+    with pytest.raises(FileRefused, match=r'bad.tmpl:2: function "nosuch" not defined'):
         config_of(WHOLE, tmp_path)
 
 

@@ -9,16 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifying import START_NS, HandClock, alert, config_of
-from trilens.notify.gotemplate import KV, GoTime, TemplateFault, Templates
-from trilens.notify.gotemplate.defaults import DEFAULTS
-from trilens.notify.gotemplate.functions import functions
+from trilens.go_template.values import GoList, GoMap
 from trilens.notify.message import AlertView, Notification
+from trilens.notify.templates import TemplateFault, Templates
+from trilens.notify.templates.defaults import DEFAULTS
+from trilens.notify.templates.functions import functions
+from trilens.notify.templates.values import labels_value, time_value
 
-DATA = {
-    "s": "text", "n": 3, "f": 2.5, "t": True, "none": None, "list": [1, 2, 3], "empty": [],
-    "map": {"b": 2, "a": 1}, "kv": KV(b="2", alertname="A", a="1"), "html": "<b>&\"'</b>",
-    "at": GoTime(START_NS + 123_456_789),
-}  # fmt: skip
+ANY = "map[string]interface {}"
+DATA = GoMap({
+    "s": "text", "n": 3, "f": 2.5, "t": True, "none": None, "list": GoList([1, 2, 3]),
+    "empty": GoList([]), "map": GoMap({"b": 2, "a": 1}, ANY, None),
+    "kv": labels_value({"b": "2", "alertname": "A", "a": "1"}), "html": "<b>&\"'</b>",
+    "at": time_value(START_NS + 123_456_789),
+}, ANY, None)  # fmt: skip
 
 WRITTEN = [
     ("plain", "plain"),
@@ -111,15 +115,15 @@ WRITTEN = [
 FAULTS = [
     ("{{", "unclosed action"), ("{{ if }}x{{ end }}", "missing value for if"),
     ("{{ if true }}", "unexpected EOF"), ("{{ end }}", "unexpected {{end}}"),
-    ("{{ nosuch }}", "function 'nosuch' not defined"), ("{{ $x }}", "undefined variable '$x'"),
+    ("{{ nosuch }}", "function \"nosuch\" not defined"), ("{{ $x }}", "undefined variable \"$x\""),
     ("{{ break }}", "{{break}} outside {{range}}"), ("{{ .s.x }}", "can't evaluate field x"),
-    ("{{ .none.x }}", "nil data"), ("{{ template `no` }}", "template 'no' not defined"),
+    ("{{ .none.x }}", "nil pointer evaluating interface"), ("{{ template `no` }}", "template \"no\" not defined"),
     ("{{ index .list 9 }}", "index out of range"), ("{{ lt .s 1 }}", "incompatible types"),
     ("{{ match `(` `x` }}", "missing closing )"), ("{{ .s 1 }}", "has arguments"),
-    ("{{ 1 | 2 }}", "cannot stand after"), ("{{ range .s }}{{ end }}", "can't iterate"),
-    ('{{ define "r" }}{{ template "r" }}{{ end }}{{ template "r" }}', "more than 64 deep"),
+    ("{{ 1 | 2 }}", "non executable command in pipeline"), ("{{ range .s }}{{ end }}", "can't iterate"),
+    ('{{ define "r" }}{{ template "r" }}{{ end }}{{ template "r" }}', "exceeded maximum template depth (30)"),
     ("{{ range 100000 }}{{ range 100000 }}{{ end }}{{ end }}", "steps"),
-    ("{{ range 9000 }}{{ printf `%1000d` 1 }}{{ end }}", "too long"),
+    ("{{ range 9000 }}{{ printf `%1000d` 1 }}{{ end }}", "wrote more than"),
     ('{{ "x" "y" }}', "can't give argument"), ("{{/* x", "unclosed comment"),
     ("{{ tz `No/Where` .at }}", "unknown time zone"), ("{{ 'ab' }}", ""), ("{{ ) }}", ""),
     ("{{ (1 }}", "unclosed left paren"), ("{{ .s\n.n }}", "has arguments"),

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote_plus, urlsplit
 
-from trilens.alert.humanize import (
+from trilens.alert.instant_query import Sample
+from trilens.go_template.errors import FunctionError
+from trilens.go_template.humanize import (
     as_float,
     humanize,
     humanize_1024,
@@ -21,10 +23,8 @@ from trilens.alert.humanize import (
     humanize_timestamp,
     unix_ns,
 )
-from trilens.alert.instant_query import Sample
-from trilens.alert.regex_search import finds, replace_all
-from trilens.alert.template_times import go_duration, go_time
-from trilens.go_template.errors import FunctionError
+from trilens.go_template.regex_search import finds, replace_all
+from trilens.go_template.times import go_duration, go_time
 from trilens.go_template.values import Function, GoList, GoMap, GoStruct, Value
 from trilens.query.promql.durations import parse_duration
 from trilens.query.promql.errors import PromqlError

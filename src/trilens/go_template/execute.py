@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple, NoReturn, Protocol
 
 from trilens.go_template.errors import FunctionError, TemplateError, place_of
 from trilens.go_template.parser import Parsed, parse
@@ -43,9 +43,41 @@ from trilens.go_template.values import (
 )
 
 INCLUDE_DEPTH_MAX: Final = 30
-OUTPUT_CHARACTERS_MAX: Final = 1 << 20
+OUTPUT_CHARACTERS_MAX: Final = 4_000_000
 STEPS_MAX: Final = 1_000_000
 _LAZY: Final = frozenset({"and", "or"})
+
+
+class Output(Protocol):
+    """Where text goes. It may raise FunctionError for what it does not take."""
+
+    def raw(self, text: str) -> None:
+        """What stands in the template itself."""
+
+    def value(self, value: Value) -> None:
+        """What an action is worth."""
+
+    def text(self) -> str: ...
+
+
+class TextOutput:
+    """As it is, up to OUTPUT_CHARACTERS_MAX."""
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._left = OUTPUT_CHARACTERS_MAX
+
+    def raw(self, text: str) -> None:
+        self._left -= len(text)
+        if self._left < 0:
+            raise FunctionError(f"wrote more than {OUTPUT_CHARACTERS_MAX} characters")
+        self._parts.append(text)
+
+    def value(self, value: Value) -> None:
+        self.raw(printed(value))
+
+    def text(self) -> str:
+        return "".join(self._parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +91,27 @@ class Template:
         """Raises TemplateError."""
         return cls(parse(text, name, functions))
 
-    def execute(self, data: Value, functions: Mapping[str, Function]) -> str:
-        """Raises TemplateError, with Go's text."""
-        run = _Run(self.parsed, {**BUILTIN_FUNCTIONS, **functions}, self.parsed.name)
+    def execute(
+        self,
+        data: Value,
+        functions: Mapping[str, Function],
+        *,
+        others: Mapping[str, Parsed] | None = None,
+        output: Output | None = None,
+    ) -> str:
+        """`others` are templates of other texts, by name: what this one defines comes first.
+
+        Raises TemplateError, with Go's text.
+        """
+        out = output or TextOutput()
+        run = _Run(
+            self.parsed, {**BUILTIN_FUNCTIONS, **functions}, out, others or {}, self.parsed.name
+        )
         try:
             run.template(self.parsed.name, data)
         except RecursionError:
             run.fail("exceeded maximum template depth")
-        return "".join(run.out)
+        return out.text()
 
 
 class _Given(NamedTuple):
@@ -90,15 +135,19 @@ class _Left(Exception):
 
 @dataclass(slots=True)
 class _Run:
-    parsed: Parsed
+    parsed: Parsed  # the text that is carried out now
     functions: Mapping[str, Function]
+    out: Output
+    others: Mapping[str, Parsed]
     current: str
-    out: list[str] = field(default_factory=list)
-    out_characters: int = 0
     steps: int = 0
     depth: int = 0
     variables: list[tuple[str, Value]] = field(default_factory=list)
     node: Node | Operand | Command | None = None
+    first: Parsed = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.first = self.parsed
 
     def fail(self, message: str) -> NoReturn:
         name = self.parsed.name
@@ -112,8 +161,9 @@ class _Run:
 
     def template(self, name: str, dot: Value) -> None:
         """One of the trees, with variables of its own."""
-        outer, current = self.variables, self.current
+        outer, current, parsed = self.variables, self.current, self.parsed
         self.variables, self.current = [("$", dot)], name
+        self.parsed = self._of(name) or parsed
         self.depth += 1
         try:
             self._walk_all(self.parsed.trees[name], dot)
@@ -121,13 +171,11 @@ class _Run:
             pass
         finally:
             self.depth -= 1
-        self.variables, self.current = outer, current
+        self.variables, self.current, self.parsed = outer, current, parsed
 
-    def _write(self, text: str) -> None:
-        self.out.append(text)
-        self.out_characters += len(text)
-        if self.out_characters > OUTPUT_CHARACTERS_MAX:
-            self.fail(f"wrote more than {OUTPUT_CHARACTERS_MAX} characters")
+    def _of(self, name: str) -> Parsed | None:
+        """The text that defines a template."""
+        return self.first if name in self.first.trees else self.others.get(name)
 
     def _step(self) -> None:
         self.steps += 1
@@ -142,7 +190,7 @@ class _Run:
         self._step()
         match node:
             case Text():
-                self._write(node.text)
+                self._write(node)
             case Action():
                 self.node = node
                 value = self._pipe(node.pipe, dot)
@@ -161,7 +209,17 @@ class _Run:
         if isinstance(value, Function):
             self.node = node
             self.fail(f"can't print {node} of type func")
-        self._write(printed(value))
+        try:
+            self.out.value(value)
+        except FunctionError as error:
+            self.node = node
+            self.fail(str(error))
+
+    def _write(self, node: Text) -> None:
+        try:
+            self.out.raw(node.text)
+        except FunctionError as error:
+            self.fail(str(error))
 
     def _branch(self, node: Branch, dot: Value) -> None:
         known = len(self.variables)
@@ -174,7 +232,7 @@ class _Run:
 
     def _include(self, node: Include, dot: Value) -> None:
         self.node = node
-        if node.name not in self.parsed.trees:
+        if self._of(node.name) is None:
             self.fail(f"template {node.quoted} not defined")
         if self.depth >= INCLUDE_DEPTH_MAX:
             self.fail(f"exceeded maximum template depth ({INCLUDE_DEPTH_MAX})")
@@ -328,7 +386,7 @@ class _Run:
         match receiver:
             case None:
                 self.fail(f"nil pointer evaluating interface {{}}.{name}")
-            case GoStruct() if name in receiver.methods:
+            case GoStruct() | GoMap() | GoList() if name in receiver.methods:
                 return self._call(dot, receiver.methods[name], name, node, given)
             case GoStruct() if name in receiver.fields:
                 if given.number:

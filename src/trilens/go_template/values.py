@@ -28,12 +28,16 @@ class GoMap:
     entries: Mapping[str, Value]
     type_name: str = "map[string]string"
     zero: Value = ""
+    methods: Mapping[str, Function] = field(default_factory=dict)
+    text: str | None = None  # what String() says
 
 
 @dataclass(slots=True)
 class GoList:
     items: list[Value]
     type_name: str = "[]interface {}"
+    methods: Mapping[str, Function] = field(default_factory=dict)
+    text: str | None = None
 
 
 @dataclass(slots=True)
@@ -95,7 +99,7 @@ def printed(value: Value) -> str:
     return NO_VALUE if value is None or value is MISSING else verb_v(value)
 
 
-def verb_v(value: Value) -> str:  # noqa: PLR0911 - one for each kind
+def verb_v(value: Value) -> str:  # noqa: PLR0911, C901 - one for each kind
     """As fmt's %v."""
     match value:
         case None | Missing():
@@ -112,6 +116,8 @@ def verb_v(value: Value) -> str:  # noqa: PLR0911 - one for each kind
             imaginary = shortest(value.imag)
             sign = "" if imaginary.startswith(("+", "-")) else "+"
             return f"({shortest(value.real)}{sign}{imaginary}i)"
+        case GoMap() | GoList() if value.text is not None:
+            return value.text
         case GoMap():
             pairs = sorted(value.entries.items())
             return f"map[{' '.join(f'{key}:{verb_v(one)}' for key, one in pairs)}]"

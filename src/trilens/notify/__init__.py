@@ -5,7 +5,7 @@
     matchers.py     matchers, in the UTF-8 and the classic syntax (matcher_syntax.py)
     alerts.py       an alert, and how two reports about one become one
     silences.py  inhibition.py  groups.py    who is quiet, what belongs together, when it is due
-    message.py      what a notification says; gotemplate/ fills templates, channels/ send
+    message.py      what a notification says; templates/ fills them, channels/ send
     sent_log.py     what was sent: the promise about crashes stands there
     journal.py      the one file in which all state survives
     notifier.py     puts it together; setup.py is what follows from one configuration

@@ -13,12 +13,12 @@ from trilens.config_files.problems import START, FileRefused, Place, Problem, Pr
 from trilens.config_files.section import Section
 from trilens.config_files.yaml_nodes import read_file, read_yaml
 from trilens.notify.global_config import GlobalConfig, read_global
-from trilens.notify.gotemplate import TemplateFault, Templates
-from trilens.notify.gotemplate.defaults import DEFAULTS
-from trilens.notify.gotemplate.functions import functions
 from trilens.notify.inhibition import InhibitRule, read_inhibit_rule
 from trilens.notify.receivers import Receiver, read_receiver
 from trilens.notify.routes import Route, read_routes
+from trilens.notify.templates import TemplateFault, Templates
+from trilens.notify.templates.defaults import DEFAULTS
+from trilens.notify.templates.functions import functions
 from trilens.notify.time_intervals import TimeInterval, read_time_interval
 
 TEMPLATE_FILES_MAX: Final = 1000

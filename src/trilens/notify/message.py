@@ -3,75 +3,72 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
+from trilens.go_template.errors import FunctionError
+from trilens.go_template.values import Function, GoList, GoStruct, Value
 from trilens.notify.alerts import Alert
-from trilens.notify.gotemplate import KV, GoTime, Record, Templates
+from trilens.notify.instants import print_instant
+from trilens.notify.templates import Templates
+from trilens.notify.templates.values import labels_value, time_value
 
 _META: Final = re.compile(r"([\\.+*?()|\[\]{}^$])")
 
 
-class AlertView(Record):
+class AlertView:
     """One alert at the moment of its notification: while it fires it has no end."""
-
-    FIELDS: ClassVar[Mapping[str, str]] = {
-        "Status": "status", "Labels": "labels", "Annotations": "annotations",
-        "StartsAt": "starts_at", "EndsAt": "ends_at", "GeneratorURL": "generator_url",
-        "Fingerprint": "fingerprint",
-    }  # fmt: skip
 
     def __init__(self, alert: Alert, now_ns: int) -> None:
         is_resolved = alert.is_resolved(now_ns)
         self.status = "resolved" if is_resolved else "firing"
-        self.labels = KV(alert.labels)
-        self.annotations = KV(alert.annotations)
-        self.starts_at = GoTime(alert.starts_at_ns)
-        self.ends_at = GoTime(alert.ends_at_ns if is_resolved else 0)
+        self.labels = alert.labels
+        self.annotations = alert.annotations
+        self.starts_at_ns = alert.starts_at_ns
+        self.ends_at_ns = alert.ends_at_ns if is_resolved else 0
         self.generator_url = alert.generator_url
         self.fingerprint = alert.fingerprint
 
     def as_json(self) -> dict[str, Any]:
         return {
             "status": self.status, "labels": self.labels, "annotations": self.annotations,
-            "startsAt": self.starts_at, "endsAt": self.ends_at,
+            "startsAt": print_instant(self.starts_at_ns), "endsAt": print_instant(self.ends_at_ns),
             "generatorURL": self.generator_url, "fingerprint": self.fingerprint,
         }  # fmt: skip
 
+    @cached_property
+    def value(self) -> GoStruct:
+        """As templates see it."""
+        return GoStruct(
+            "template.Alert",
+            {
+                "Status": self.status, "Labels": labels_value(self.labels),
+                "Annotations": labels_value(self.annotations),
+                "StartsAt": time_value(self.starts_at_ns), "EndsAt": time_value(self.ends_at_ns),
+                "GeneratorURL": self.generator_url, "Fingerprint": self.fingerprint,
+            },
+            native=self,
+        )  # fmt: skip
 
-class Alerts(list[AlertView]):
-    METHODS: ClassVar[Mapping[str, str]] = {"Firing": "firing", "Resolved": "resolved"}
 
-    def firing(self) -> list[AlertView]:
-        return [one for one in self if one.status == "firing"]
-
-    def resolved(self) -> list[AlertView]:
-        return [one for one in self if one.status == "resolved"]
-
-
-class Data(Record):
-    FIELDS: ClassVar[Mapping[str, str]] = {
-        "Receiver": "receiver", "Status": "status", "Alerts": "alerts",
-        "NotificationReason": "reason", "GroupLabels": "group_labels",
-        "CommonLabels": "common_labels", "CommonAnnotations": "common_annotations",
-        "RouteLabels": "route_labels", "ExternalURL": "external_url",
-    }  # fmt: skip
+class Data:
+    """What templates and webhooks get."""
 
     def __init__(
         self, receiver: str, alerts: list[AlertView], *, group_labels: Mapping[str, str],
         route_labels: Mapping[str, str], reason: str, external_url: str,
     ) -> None:  # fmt: skip
         self.receiver = _META.sub(r"\\\1", receiver)
-        self.alerts = Alerts(alerts)
-        self.status = "firing" if self.alerts.firing() else "resolved"
+        self.alerts = alerts
+        self.status = "firing" if any(one.status == "firing" for one in alerts) else "resolved"
         self.reason = reason
-        self.group_labels = KV(group_labels)
+        self.group_labels = group_labels
         self.common_labels = _shared([one.labels for one in alerts])
         self.common_annotations = _shared([one.annotations for one in alerts])
-        self.route_labels = KV(route_labels)
+        self.route_labels = route_labels
         self.external_url = external_url
 
     def as_json(self) -> dict[str, Any]:
@@ -82,14 +79,39 @@ class Data(Record):
             "routeLabels": self.route_labels, "externalURL": self.external_url,
         }  # fmt: skip
 
+    def value(self) -> GoStruct:
+        """As templates see it."""
+        return GoStruct(
+            "*template.Data",
+            {
+                "Receiver": self.receiver, "Status": self.status,
+                "Alerts": _alerts_value(self.alerts), "NotificationReason": self.reason,
+                "GroupLabels": labels_value(self.group_labels),
+                "CommonLabels": labels_value(self.common_labels),
+                "CommonAnnotations": labels_value(self.common_annotations),
+                "RouteLabels": labels_value(self.route_labels), "ExternalURL": self.external_url,
+            },
+            native=self,
+        )  # fmt: skip
 
-def _shared(sets: list[KV]) -> KV:
+
+def _alerts_value(alerts: Sequence[AlertView]) -> GoList:
+    def those(status: str) -> Function:
+        return Function((), lambda: GoList([one.value for one in alerts if one.status == status],
+                                           "[]template.Alert"))  # fmt: skip
+
+    values: list[Value] = [one.value for one in alerts]
+    methods = {"Firing": those("firing"), "Resolved": those("resolved")}
+    return GoList(values, "template.Alerts", methods=methods)
+
+
+def _shared(sets: list[dict[str, str]]) -> dict[str, str]:
     if not sets:
-        return KV()
-    return KV({
+        return {}
+    return {
         name: value for name, value in sets[0].items()
         if all(one.get(name) == value for one in sets)
-    })  # fmt: skip
+    }  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -120,19 +142,22 @@ class Notification:
             self.receiver, list(alerts), group_labels=self.group_labels,
             route_labels=self.route_labels, reason=self.reason, external_url=self.external_url,
         )  # fmt: skip
-        bare.route_labels = KV({name: RouteLabels(self, bare).one(name) for name in
-                                self.route_labels})  # fmt: skip
+        own = RouteLabels(self, bare)
+        bare.route_labels = {name: own.one(name) for name in self.route_labels}
         return bare
 
     def text(self, source: str, data: Data | None = None) -> str:
         """Raises TemplateFault."""
-        return self.templates.text(source, data or self.data, self._functions(data or self.data))
+        shown = data or self.data
+        return self.templates.text(source, shown.value(), _functions(shown))
 
     def html(self, source: str) -> str:
-        return self.templates.html(source, self.data, self._functions(self.data))
+        """Raises TemplateFault."""
+        return self.templates.html(source, self.data.value(), _functions(self.data))
 
-    def _functions(self, data: Data) -> dict[str, Callable[[str], str]]:
-        return {"routeLabels": lambda name: data.route_labels.get(name, "")}
+
+def _functions(data: Data) -> dict[str, Function]:
+    return {"routeLabels": Function(("string",), lambda name: data.route_labels.get(name, ""))}
 
 
 class RouteLabels:
@@ -148,8 +173,10 @@ class RouteLabels:
         if "{{" not in source:
             return source
         if name in self._open:
-            raise ValueError(f"route label cycle detected: {' -> '.join([*self._open, name])}")
+            turns = " -> ".join([*self._open, name])
+            raise FunctionError(f"route label cycle detected: {turns}")
         self._open.append(name)
-        text = self._notification.templates.text(source, self._data, {"routeLabels": self.one})
+        ask = Function(("string",), self.one)
+        text = self._notification.templates.text(source, self._data.value(), {"routeLabels": ask})
         self._open.pop()
         return text

@@ -25,7 +25,7 @@ from trilens.config_files.section import Section
 from trilens.config_files.yaml_nodes import plain
 from trilens.notify.durations import parse_go_duration_ns
 from trilens.notify.global_config import GlobalConfig, host_port
-from trilens.notify.gotemplate import TemplateFault, Templates
+from trilens.notify.templates import TemplateFault, Templates
 
 NOT_DONE: Final = (
     "incidentio", "jira", "mattermost", "pushover", "rocketchat", "telegram", "victorops",

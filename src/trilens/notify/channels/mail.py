@@ -17,9 +17,9 @@ from typing import Final
 
 from trilens.http_out.tls import made_context
 from trilens.notify.channels.outcome import Outcome, failed
-from trilens.notify.gotemplate import TemplateFault
 from trilens.notify.message import Notification
 from trilens.notify.receivers import Integration
+from trilens.notify.templates import TemplateFault
 
 IMPLICIT_TLS_PORT: Final = 465
 # Each answer of the server may take so long; a mail takes about ten of them.

@@ -13,9 +13,9 @@ from trilens.notify.channels.outcome import Outcome, failed
 from trilens.notify.channels.texts import shortened, without_empty
 from trilens.notify.channels.webhook import filled_in
 from trilens.notify.go_text import go_json
-from trilens.notify.gotemplate import TemplateFault
 from trilens.notify.message import Notification
 from trilens.notify.receivers import Integration
+from trilens.notify.templates import TemplateFault
 
 EVENT_BYTES_MAX: Final = 512_000
 SUMMARY_CHARS_MAX: Final = 1024

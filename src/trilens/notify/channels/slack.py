@@ -10,9 +10,9 @@ from trilens.notify.channels.door import Answer, Failed, HttpDoor, verdict
 from trilens.notify.channels.outcome import Outcome, failed
 from trilens.notify.channels.texts import shortened, without_empty
 from trilens.notify.go_text import go_json
-from trilens.notify.gotemplate import TemplateFault
 from trilens.notify.message import Notification
 from trilens.notify.receivers import Integration
+from trilens.notify.templates import TemplateFault
 
 TITLE_CHARS_MAX: Final = 1024
 

@@ -7,9 +7,9 @@ from typing import Final
 from trilens.notify.channels.aws import Aws
 from trilens.notify.channels.door import Failed, HttpDoor, verdict
 from trilens.notify.channels.outcome import Outcome, failed
-from trilens.notify.gotemplate import TemplateFault
 from trilens.notify.message import Notification
 from trilens.notify.receivers import Integration
+from trilens.notify.templates import TemplateFault
 
 MESSAGE_BYTES_MAX: Final = 256 * 1024
 SMS_BYTES_MAX: Final = 1600

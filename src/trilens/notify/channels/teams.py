@@ -7,9 +7,9 @@ from typing import Any, Final
 from trilens.notify.channels.door import Failed, HttpDoor, verdict
 from trilens.notify.channels.outcome import Outcome, failed
 from trilens.notify.go_text import go_json
-from trilens.notify.gotemplate import TemplateFault
 from trilens.notify.message import Notification
 from trilens.notify.receivers import Integration
+from trilens.notify.templates import TemplateFault
 
 _CARD_COLOURS: Final = {"firing": "8C1A1A", "resolved": "2DC72D"}
 _ADAPTIVE_COLOURS: Final = {"firing": "Attention", "resolved": "Good"}

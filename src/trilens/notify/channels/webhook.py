@@ -8,10 +8,10 @@ from trilens.config_files.yaml_nodes import plain_value
 from trilens.notify.channels.door import Failed, HttpDoor, verdict
 from trilens.notify.channels.outcome import Outcome, failed
 from trilens.notify.go_text import go_json
-from trilens.notify.gotemplate import TemplateFault
-from trilens.notify.gotemplate.values import plain_json
 from trilens.notify.message import Notification
 from trilens.notify.receivers import Integration
+from trilens.notify.templates import TemplateFault
+from trilens.notify.templates.values import plain_json
 
 VERSION: Final = "4"
 

@@ -8,11 +8,13 @@ same for all branches or refuses the template, we follow the branch that was tak
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from urllib.parse import quote
 
-from trilens.notify.gotemplate.values import SafeText, SafeUrl
+from trilens.go_template.errors import FunctionError
+from trilens.go_template.execute import TextOutput
+from trilens.go_template.values import Value, printed
+from trilens.notify.templates.values import SafeText, SafeUrl
 
 Place = Literal["text", "tag", "attribute", "comment", "raw"]
 _ESCAPES: Final = str.maketrans({
@@ -34,30 +36,9 @@ _SCHEMES: Final = frozenset({"http", "https", "mailto"})
 _URL_SAFE: Final = "!#$&*+,/:;=?@[]-._~%"
 
 
-class TextOut:
-    """Raises ValueError over `chars_max` characters."""
-
-    def __init__(self, chars_max: int) -> None:
-        self._left = chars_max
-        self._parts: list[str] = []
-
-    def raw(self, text: str) -> None:
-        """What stands in the template itself."""
-        self._left -= len(text)
-        if self._left < 0:
-            raise ValueError("the text becomes too long")
-        self._parts.append(text)
-
-    def value(self, value: Any, printed: Callable[[Any], str]) -> None:
-        self.raw(printed(value))
-
-    def text(self) -> str:
-        return "".join(self._parts)
-
-
-class HtmlOut(TextOut):
-    def __init__(self, chars_max: int) -> None:
-        super().__init__(chars_max)
+class PageOutput(TextOutput):
+    def __init__(self) -> None:
+        super().__init__()
         self._place: Place = "text"
         self._tag = ""
         self._attribute = ""
@@ -69,21 +50,20 @@ class HtmlOut(TextOut):
         super().raw(text)
         self._follow(self._pending + text)
 
-    def value(self, value: Any, printed: Callable[[Any], str]) -> None:
+    def value(self, value: Value) -> None:
         if self._place == "text" and self._pending:
             self._pending = ""  # a "<" that no tag followed
         text = "" if value is None else printed(value)
         match self._place:
             case "text":
-                is_html = isinstance(value, SafeText) and not isinstance(value, SafeUrl)
-                super().raw(text if is_html else text.translate(_ESCAPES))
+                super().raw(text if isinstance(value, SafeText) else text.translate(_ESCAPES))
             case "attribute":
                 super().raw(self._in_attribute(value, text))
                 self._is_begun = True
             case "comment":
                 pass  # html/template leaves comments out altogether
             case "raw":
-                raise ValueError(f"a value inside of <{self._tag}> is not escaped here: refused")
+                raise FunctionError(f"a value inside of <{self._tag}> is not escaped here: refused")
             case "tag":
                 self._in_tag(text)
 
@@ -96,7 +76,7 @@ class HtmlOut(TextOut):
         self._pending, self._is_begun = "", True
         super().raw(self._in_attribute(text, text))
 
-    def _in_attribute(self, value: Any, text: str) -> str:
+    def _in_attribute(self, value: Value, text: str) -> str:
         if self._attribute in _URLS:
             is_first = not self._is_begun
             scheme = (
@@ -106,7 +86,8 @@ class HtmlOut(TextOut):
                 text = text if isinstance(value, SafeUrl) else "#ZgotmplZ"
             text = quote(text, safe=_URL_SAFE)
         elif self._attribute.startswith("on") or self._attribute == "style":
-            raise ValueError(f"a value inside of {self._attribute}= is not escaped here: refused")
+            where = f"{self._attribute}="
+            raise FunctionError(f"a value inside of {where} is not escaped here: refused")
         return text.translate(_ESCAPES if self._quote else _UNQUOTED_ESCAPES)
 
     def _follow(self, text: str) -> None:
