@@ -26,7 +26,7 @@ from trilens.alert.alert_states import Notice
 from trilens.alert.alert_text import Outside as SeenByTemplates
 from trilens.alert.group import Group, Options
 from trilens.alert.rule_files import RuleGroup, read_rule_files
-from trilens.alert_sending.outside import Outside
+from trilens.alert_sending.outside import Outside, relabelled
 from trilens.clock import Clock
 from trilens.config_files.problems import FileRefused, Problem
 from trilens.measures import Measures
@@ -219,6 +219,8 @@ class ServerFiles:
 
     def _tell(self, notices: list[Notice]) -> None:
         """In a thread of the rules."""
+        if self._read.prometheus is not None:
+            notices = relabelled(self._read.prometheus.alerting.relabel, notices)
         if self._outside is not None:
             self._outside.tell(notices)
         if self.notifier is not None:

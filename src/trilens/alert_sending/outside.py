@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -32,11 +32,10 @@ class Outside:
     def __init__(self, loop: asyncio.AbstractEventLoop, measures: Measures) -> None:
         self._loop = loop
         self._measures = measures
-        self._relabel: tuple[Rule, ...] = ()
         self._sets: list[_Set] = []
 
     def tell(self, notices: Sequence[Notice]) -> None:
-        """Returns at once."""
+        """Returns at once. What `relabel` of Alerting leaves of them: it is for all who are told."""
         self._loop.call_soon_threadsafe(self._put, list(notices))
 
     def apply(self, alerting: Alerting) -> None:
@@ -59,18 +58,16 @@ class Outside:
         return [error for one in list(self._sets) for error in one.errors()]
 
     def _put(self, notices: list[Notice]) -> None:
-        seen = _relabelled(self._relabel, [(dict(one.labels), one) for one in notices])
         for one in self._sets:
             told = {
-                frozenset(labels.items()): _row(labels, notice)
-                for labels, notice in _relabelled(one.config.alert_relabel, seen)
+                frozenset(notice.labels): _row(notice)
+                for notice in relabelled(one.config.alert_relabel, notices)
             }
             for endpoint, _ in one.endpoints.values():
                 endpoint.put(told)
 
     async def _apply(self, alerting: Alerting) -> None:
-        before, self._relabel = self._sets, alerting.relabel
-        sets = []
+        before, sets = self._sets, []
         for config in alerting.sets:
             same = next((one for one in before if one.config == config), None)
             if same is None:
@@ -206,12 +203,13 @@ def urls_of(config: AlertmanagerSet, groups: Sequence[Group]) -> tuple[list[str]
     path = "/".join(part for part in (config.path_prefix.strip("/"), API_PATH) if part)
     for group in groups:
         for target in group.targets:
-            labels = {"__scheme__": config.scheme, "__alerts_path__": f"/{path}"}
-            labels |= {**group.labels, **target}
+            own = {"__scheme__": config.scheme, "__alerts_path__": f"/{path}"}
+            more = {name: one for name, one in group.labels.items() if name not in target}
+            labels = {**target, **own, **more}
             kept = relabel(config.relabel, labels)
             if kept is None:
                 dropped[_url(labels)] = None
-            elif kept.get("__address__", ""):
+            elif kept.get("__address__", "") and "/" not in kept["__address__"]:
                 found[_url(kept)] = None
     return list(found), list(dropped)
 
@@ -222,18 +220,21 @@ def _url(labels: Labels) -> str:
     return f"{labels.get('__scheme__', '')}://{labels.get('__address__', '')}{path}"
 
 
-def _relabelled(
-    rules: Sequence[Rule], alerts: list[tuple[Labels, Notice]]
-) -> list[tuple[Labels, Notice]]:
+def relabelled(rules: Sequence[Rule], notices: Sequence[Notice]) -> list[Notice]:
+    """Without those that a rule drops, or that have no label left."""
     if not rules:
-        return alerts
-    changed = ((relabel(rules, labels), notice) for labels, notice in alerts)
-    return [(labels, notice) for labels, notice in changed if labels]
+        return list(notices)
+    changed = ((relabel(rules, dict(notice.labels)), notice) for notice in notices)
+    return [
+        replace(notice, labels=tuple(sorted(labels.items())))
+        for labels, notice in changed
+        if labels
+    ]
 
 
-def _row(labels: Labels, notice: Notice) -> dict[str, Any]:
+def _row(notice: Notice) -> dict[str, Any]:
     return {
-        "labels": labels,
+        "labels": dict(notice.labels),
         "annotations": dict(notice.annotations),
         "startsAt": _rfc3339(notice.starts_at_ms),
         "endsAt": _rfc3339(notice.ends_at_ms),
