@@ -29,6 +29,7 @@ from trilens.alert.rule_files import RuleGroup, read_rule_files
 from trilens.alert_sending.outside import Outside, relabelled
 from trilens.clock import Clock
 from trilens.config_files.problems import FileRefused, Problem
+from trilens.errors import Refused
 from trilens.measures import Measures
 from trilens.notify.alerts import Alert, InvalidAlert, reported
 from trilens.notify.config import Config as AlertmanagerConfig
@@ -215,7 +216,12 @@ class ServerFiles:
     async def _keep(self, body: bytes) -> None:
         """What was scraped goes the way of every sender's bytes. Raises Refused."""
         request = Request(FORMAT, "application/x-protobuf", "snappy", body)
-        await self._intake.take(self._receiver, request, transport="scrape")
+        self._intake.received(FORMAT, "scrape")
+        try:
+            await self._intake.take(self._receiver, request, transport="scrape")
+        except Refused as refused:
+            self._intake.refused(FORMAT, "scrape", refused)
+            raise
 
     def _tell(self, notices: list[Notice]) -> None:
         """In a thread of the rules."""

@@ -101,6 +101,7 @@ class ServerRules:
         """A body of remote write 1.0; returns when it is on disk. Raises Refused."""
         assert self._loop is not None
         request = Request(FORMAT, "application/x-protobuf", "snappy", body)
+        self._intake.received(FORMAT, "rules")
         kept = asyncio.run_coroutine_threadsafe(
             self._intake.take(self._receiver, request, transport="rules"), self._loop
         )

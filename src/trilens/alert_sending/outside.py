@@ -35,7 +35,7 @@ class Outside:
         self._sets: list[_Set] = []
 
     def tell(self, notices: Sequence[Notice]) -> None:
-        """Returns at once. What `relabel` of Alerting leaves of them: it is for all who are told."""
+        """Returns at once. What `relabel` of Alerting leaves, since that is for all."""
         self._loop.call_soon_threadsafe(self._put, list(notices))
 
     def apply(self, alerting: Alerting) -> None:
