@@ -207,3 +207,21 @@ def test_bodies_are_remote_write_with_stale_markers_and_histograms():
 def test_many_samples_are_several_bodies():
     many = [Recorded(labels_of("a"), at, 1.0) for at in range(45_000)]
     assert [len(read(body)) for body in bodies(many)] == [20_000, 20_000, 5_000]
+
+
+def test_a_spool_that_hangs_keeps_nobody_from_being_told(schedule, outside):
+    is_over = threading.Event()
+    told_before = []
+
+    def hang(_body):
+        told_before.append(list(outside.notices))
+        is_over.wait(10)
+
+    outside.write = hang
+    schedule._write = hang
+    try:
+        schedule.load(read_rules(ALL.encode(), "rules.yml"))
+        until(lambda: told_before)
+        assert [dict(one.labels) for one in told_before[0]] == [{"alertname": "A"}]
+    finally:
+        is_over.set()

@@ -233,3 +233,10 @@ def test_every_moment_is_in_a_week(at_ns):
         interval("{weekdays: ['wednesday:saturday']}"),
     ]
     assert sum(half.contains(at_ns) for half in halves) == 1
+
+
+@pytest.mark.timeout(10)
+def test_spaces_do_not_take_long():
+    assert parse_matchers("a=" + " " * 60_000 + "b")[0].value == "b"
+    with pytest.raises(MatcherFault):
+        parse_matchers("a" + " " * 60_000 + "x=" + " " * 4000 + '"')

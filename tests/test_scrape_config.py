@@ -20,6 +20,7 @@ from trilens.scrape.scrape_config import PROTOCOLS_DEFAULT
 
 PROMTOOL = shutil.which("promtool")
 JOB = "scrape_configs:\n- job_name: a\n"
+AM = "alerting:\n  alertmanagers:\n"
 
 
 def written(folder: Path, text: str) -> Path:
@@ -226,6 +227,28 @@ BOTH = [
     (JOB + "  metric_relabel_configs: [{action: lowercase, source_labels: [a]}]\n", 3),
     (JOB + "  metric_relabel_configs:\n  -\n", 4),
     (JOB + "  job_name: b\n", 3),
+    (AM + "  - static_configs: [{targets: [a:1]}]\n", None),
+    (AM + "  - {scheme: https, path_prefix: /x, timeout: 5s, api_version: v2}\n", None),
+    (AM + "  - {file_sd_configs: [{files: [x.json]}], relabel_configs: [{action: labeldrop, regex: x}]}\n", None),
+    (AM + "  - {basic_auth: {username: u, password: p}, tls_config: {insecure_skip_verify: true}}\n", None),
+    ("alerting: {alert_relabel_configs: [{action: labeldrop, regex: replica}]}\n", None),
+    ("alerting: {}\n", None),
+    (AM + "  - {api_version: v3}\n", 3),
+    (AM + "  - {unknown: 1}\n", 3),
+    (AM + "  -\n", 3),
+    (AM + "  - {timeout: 5}\n", 3),
+    (AM + "  - {static_configs: [{targets: ['http://a:1']}]}\n", 3),
+    (AM + "  - {basic_auth: {username: u}, bearer_token: x}\n", 3),
+    ("alerting: {alert_relabel_configs: [{action: nothing}]}\n", 1),
+    ("alerting:\n  alert_relabel_configs:\n  -\n", 3),
+    ("alerting: {unknown: 1}\n", 1),
+    ("rule_files: ['nothing*.yml']\n", None),
+    ("rule_files: []\n", None),
+    ("rule_files: {a: b}\n", 1),
+    ("global: {evaluation_interval: 5x}\n", 1),
+    ("global: {evaluation_interval: 30s}\n", None),
+    ("storage: {tsdb: {out_of_order_time_window: 5m}}\n", None),
+    ("storage: {unknown: 1}\n", 1),
     ("a: [\n", 2),
     ("- a\n", 1),
     ("text\n", 1),

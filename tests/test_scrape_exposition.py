@@ -8,8 +8,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from exposing import NOW_MS, Read
+from exposing import NOW_MS, TARGET, Read
 from trilens.receive.prometheus_schema import V1
+from trilens.scrape import exposition
 from trilens.scrape.exposition import Limits
 
 INF = math.inf
@@ -368,3 +369,13 @@ def test_any_bytes_are_read_or_refused(bodies, relabels) -> None:
             assert len(series.labels) >= 3
         assert len(read.scraped.body) < 4000 + 40 * len(body)
     V1["WriteRequest"].FromString(read.exposition.end(NOW_MS, read.scratch))
+
+
+def test_what_is_written_of_a_short_body_is_bounded(monkeypatch) -> None:
+    """The same series at many moments: each line is written with all labels of the target."""
+    read = Read({**TARGET, "long": "x" * 1000})
+    monkeypatch.setattr(exposition, "WRITTEN_BYTES_MAX", 100_000)
+    lines = "".join(f"a 1 {at}\n" for at in range(1000))
+    assert "more than 100000 bytes" in (read(lines).error or "")
+    assert read.samples() == {}
+    assert read("a 1 5\n").error is None

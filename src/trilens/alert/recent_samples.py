@@ -28,7 +28,7 @@ from trilens.query.promql_values.pushdown import GridQuery, GridSource
 from trilens.query.promql_values.values import METRIC_NAME, Labels, RawSeries, Vector
 
 KEEP_MS: Final = 60_000
-SAMPLES_MAX: Final = 500_000
+SAMPLES_MAX: Final = 200_000
 
 Point: TypeAlias = "tuple[float, Histogram | None]"
 Points: TypeAlias = dict[int, Point]  # by time in ms

@@ -4,11 +4,11 @@ Evaluations of a group are `interval` apart, at an offset that its file and name
 groups together spread over the interval and a restart finds the same moments again. One that takes
 longer than that misses the moments in between (counted) and goes on with the newest.
 
-    evaluate -> write(body), each acknowledged -> notify(notices)
+    evaluate -> notify(notices) -> write(body), each acknowledged
 
-An alert is told even if what was recorded could not be written. A reload takes the state of groups
-along; series of rules that are no more get stale markers, those of groups that are no more after
-two intervals, unless another group gives them by then.
+An alert is told before what was recorded is written: a spool that hangs delays none. A reload
+takes the state of groups along; series of rules that are no more get stale markers, those of groups
+that are no more after two intervals, unless another group gives them by then.
 
 Threads     one that waits for what is due, `workers` that evaluate; a group by one at a time
 """
@@ -225,7 +225,12 @@ class Schedule:
                             extra={"group": group.definition.name})  # fmt: skip
 
     def _leave(self, evaluation: Evaluation) -> None:
-        """What was recorded first, then what has to be told, whatever became of the first."""
+        """What has to be told first, then what was recorded, whatever became of the first."""
+        if evaluation.notices:
+            try:
+                self._notify(evaluation.notices)
+            except Exception:  # noqa: BLE001 - it is the receiver's matter
+                self._log.exception("alerts are not told")
         try:
             for body in bodies(evaluation.recorded):
                 self._write(body)
@@ -233,11 +238,6 @@ class Schedule:
         except (TrilensError, OSError) as error:
             evaluation.fail(f"cannot be written: {error}")
             self._log.warning("what rules recorded is not written", extra={"reason": str(error)})
-        if evaluation.notices:
-            try:
-                self._notify(evaluation.notices)
-            except Exception:  # noqa: BLE001 - it is the receiver's matter
-                self._log.exception("alerts are not told")
 
     def _bury(self, burial: _Burial) -> None:
         with self._changed:

@@ -14,9 +14,7 @@ from typing import Final
 from trilens.notify.go_text import unquote
 
 _RESERVED: Final = frozenset("{}!=~,\\\"'`")
-_CLASSIC: Final = re.compile(
-    r"\s*([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(=~|=|!=|!~)\s*((?s:.*?))\s*", re.ASCII
-)
+_CLASSIC: Final = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)\s*(=~|=|!=|!~)\s*((?s:.*))", re.ASCII)
 _OPERATORS: Final = ("=~", "!=", "!~", "=")
 Parts = tuple[str, str, str]
 
@@ -132,7 +130,7 @@ def classic_split(text: str) -> list[str]:
 
 
 def classic_parts(text: str) -> Parts:
-    found = _CLASSIC.fullmatch(text)
+    found = _CLASSIC.fullmatch(text.strip(" \t\n\r\f\v"))
     if found is None:
         raise MatcherFault(f"bad matcher format: {text}")
     name, operator, raw = found.groups()

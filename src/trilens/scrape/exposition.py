@@ -33,6 +33,8 @@ FORMATS: Final[Mapping[Format, int]] = {"text": 0, "openmetrics": 1, "protobuf":
 # How far in the future a sample may be.
 AHEAD_MS_MAX: Final = 600_000
 SCRATCH_BYTES_KEPT: Final = 8 << 20
+# Of one scrape: a line of some bytes may stand for a series with long labels, again and again.
+WRITTEN_BYTES_MAX: Final = 256 << 20
 _SHOWN_BYTES_MAX: Final = 400
 _DONE, _REFUSED, _HAS_UNKNOWN = 0, 1, 2
 _LIBRARY: Final = ctypes.CDLL(str(Path(__file__).with_name("libexposition.so")))
@@ -103,7 +105,8 @@ class Scraped:
 class _Options(ctypes.Structure):
     _fields_ = (
         ("default_ms", ctypes.c_int64), ("latest_ms", ctypes.c_int64),
-        ("sample_limit", ctypes.c_uint64), ("label_limit", ctypes.c_uint64),
+        ("sample_limit", ctypes.c_uint64), ("written_bytes_max", ctypes.c_uint64),
+        ("label_limit", ctypes.c_uint64),
         ("label_name_bytes_max", ctypes.c_uint64), ("label_value_bytes_max", ctypes.c_uint64),
         ("format", ctypes.c_uint8), ("honor_labels", ctypes.c_bool),
         ("honor_timestamps", ctypes.c_bool), ("track_timestamps", ctypes.c_bool),
@@ -215,7 +218,7 @@ class Exposition:
     def _options(self, form: Format, time_ms: int, *, all_metadata: bool = False) -> _Options:
         reading, limits = self._reading, self._reading.limits
         return _Options(
-            time_ms, time_ms + AHEAD_MS_MAX, limits.samples, limits.labels,
+            time_ms, time_ms + AHEAD_MS_MAX, limits.samples, WRITTEN_BYTES_MAX, limits.labels,
             limits.label_name_bytes, limits.label_value_bytes, FORMATS[form],
             reading.honor_labels, reading.honor_timestamps, reading.track_timestamps,
             reading.legacy_names, reading.relabel is not None, all_metadata,
@@ -399,6 +402,7 @@ def explained(body: bytes, result: _Result, scratch: Scratch, options: _Options)
         24: lambda: "a series with more labels than one may have",
         25: lambda: "the body is no sound io.prometheus.client.MetricFamily",
         26: lambda: "a native histogram whose spans and buckets do not agree",
+        27: lambda: f"what is written of one scrape would be more than {WRITTEN_BYTES_MAX} bytes",
     }
     return texts[result.failure]()
 

@@ -35,6 +35,8 @@ const Options = extern struct {
     /// Samples after this are left out.
     latest_ms: i64,
     sample_limit: u64,
+    /// What may be written: a short line stands for all labels of its target.
+    written_bytes_max: u64,
     label_limit: u64,
     label_name_bytes_max: u64,
     label_value_bytes_max: u64,
@@ -100,6 +102,7 @@ const Refusal = enum(u32) {
     too_many_labels,
     protobuf,
     bad_histogram,
+    too_much,
 };
 
 /// What was expected where there is a wrong token: as EXPECTED of exposition.py.
@@ -1001,6 +1004,7 @@ const Scrape = struct {
         const one = self.target.head(number);
         const stamp: u64 = @bitCast(time_ms orelse self.options.default_ms);
         const bits: u64 = if (std.math.isNan(value)) normal_nan else @bitCast(value);
+        if (self.scratch.out.items.len > self.options.written_bytes_max) return self.refuse(.too_much);
         try put_sample(&self.scratch.out, one, bits, stamp);
     }
 
@@ -1332,6 +1336,7 @@ const Scrape = struct {
         const number = slot.value;
         const time_ms = if (self.options.honor_timestamps) stated_ms else null;
         const writes = try self.seen(slot, time_ms) != null;
+        if (self.scratch.out.items.len > self.options.written_bytes_max) return self.refuse(.too_much);
         const stamp: u64 = @bitCast(time_ms orelse self.options.default_ms);
         try self.native_content(message, stamp);
         var wire = Wire{ .bytes = message };
@@ -1815,13 +1820,15 @@ fn new_target(seed: u64, labels: []const u8) Failure!*Target {
         try list.append(gpa, label);
     }
     const target = try gpa.create(Target);
-    target.* = .{ .seed = seed, .labels = list.items, .label_bytes = bytes };
+    target.* = .{ .seed = seed, .labels = try list.toOwnedSlice(gpa), .label_bytes = bytes };
     return target;
 }
 
 export fn close_target(target: *Target) void {
     target.free_series();
     target.families.free();
+    if (target.labels.len > 0) gpa.free(target.labels);
+    if (target.label_bytes.len > 0) gpa.free(target.label_bytes);
     gpa.destroy(target);
 }
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
+import threading
+import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.charset import QP, Charset
@@ -39,13 +41,19 @@ class Mail:
         except (TemplateFault, ValueError) as error:
             return failed(error)
         outcome = failed("not connected", should_retry=True)
+        until_s = time.monotonic() + timeout_s
         try:
             smtp = self._connected(min(timeout_s, STEP_S_MAX))
         except (OSError, ssl.SSLError, smtplib.SMTPException) as error:
             return failed(f"{type(error).__name__}: {error}", should_retry=True)
+        # Many recipients are many steps: together they have the time of one attempt.
+        cut = threading.Timer(max(until_s - time.monotonic(), 0), _cut, [smtp])
+        cut.daemon = True
+        cut.start()
         try:
             outcome = self._delivered(smtp, sender, recipients, message)
         finally:
+            cut.cancel()
             smtp.close()
         return outcome
 
@@ -146,6 +154,12 @@ class Mail:
                 body = notification.html(source) if kind == "html" else notification.text(source)
                 message.attach(_part(kind, body))
         return message.as_bytes()
+
+
+def _cut(smtp: smtplib.SMTP) -> None:
+    if smtp.sock is not None:
+        with suppress(OSError):  # it may be closed already
+            smtp.sock.shutdown(socket.SHUT_RDWR)
 
 
 def _plain(identity: str, smtp: smtplib.SMTP, _challenge: bytes | None = None) -> str:
