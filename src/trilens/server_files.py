@@ -186,7 +186,12 @@ class ServerFiles:
                 self.reloads = Reloads(False, self.reloads.at_ns, str(refused))
                 log.warning("the files are not taken over", extra={"reason": str(refused)})
                 raise
-            self._apply(found)
+            try:
+                self._apply(found)
+            except Exception as fault:
+                text = f"internal: {type(fault).__name__}: {fault}"
+                self.reloads = Reloads(False, self.reloads.at_ns, text)
+                raise
             self.reloads = Reloads(True, self._clock.now_ns())
             log.info("the files are taken over")
 
