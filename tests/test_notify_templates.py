@@ -125,6 +125,10 @@ FAULTS = [
     ("{{ range 100000 }}{{ range 100000 }}{{ end }}{{ end }}", "steps"),
     ("{{ range 9000 }}{{ printf `%1000d` 1 }}{{ end }}", "wrote more than"),
     ('{{ "x" "y" }}', "can't give argument"), ("{{/* x", "unclosed comment"),
+    ('{{ $x := "aaaa" }}{{ range 60 }}{{ $x = print $x $x }}{{ end }}', "texts of more than"),
+    ("{{ $x := list 1 }}{{ range 60 }}{{ $x = list $x $x }}{{ end }}{{ $x }}", "lists of more than"),
+    ('{{ $x := "%10000[1]d" }}{{ range 9 }}{{ $x = print $x $x }}{{ end }}{{ printf $x 1 }}',
+     "texts of more than"),
     ("{{ tz `No/Where` .at }}", "unknown time zone"), ("{{ 'ab' }}", ""), ("{{ ) }}", ""),
     ("{{ (1 }}", "unclosed left paren"), ("{{ .s\n.n }}", "has arguments"),
 ]  # fmt: skip

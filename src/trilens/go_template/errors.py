@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+CHARACTERS_MAX: Final = 4_000_000  # of what is written, and of every text on the way there
+
 
 class TemplateError(Exception):
     """`str(error)` is Go's text: `template: name:1:5: executing ... at <.x>: ...`."""

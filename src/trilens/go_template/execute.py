@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, NoReturn, Protocol
 
-from trilens.go_template.errors import FunctionError, TemplateError, place_of
+from trilens.go_template.errors import CHARACTERS_MAX, FunctionError, TemplateError, place_of
 from trilens.go_template.parser import Parsed, parse
 from trilens.go_template.predefined import BUILTIN_FUNCTIONS
 from trilens.go_template.tree import (
@@ -43,7 +43,6 @@ from trilens.go_template.values import (
 )
 
 INCLUDE_DEPTH_MAX: Final = 30
-OUTPUT_CHARACTERS_MAX: Final = 4_000_000
 STEPS_MAX: Final = 1_000_000
 _LAZY: Final = frozenset({"and", "or"})
 
@@ -61,16 +60,16 @@ class Output(Protocol):
 
 
 class TextOutput:
-    """As it is, up to OUTPUT_CHARACTERS_MAX."""
+    """As it is, up to CHARACTERS_MAX."""
 
     def __init__(self) -> None:
         self._parts: list[str] = []
-        self._left = OUTPUT_CHARACTERS_MAX
+        self._left = CHARACTERS_MAX
 
     def raw(self, text: str) -> None:
         self._left -= len(text)
         if self._left < 0:
-            raise FunctionError(f"wrote more than {OUTPUT_CHARACTERS_MAX} characters")
+            raise FunctionError(f"wrote more than {CHARACTERS_MAX} characters")
         self._parts.append(text)
 
     def value(self, value: Value) -> None:
@@ -78,6 +77,12 @@ class TextOutput:
 
     def text(self) -> str:
         return "".join(self._parts)
+
+
+def check_size(values: Iterable[Value]) -> None:
+    """A text that is put together again and again doubles with every step. Raises FunctionError."""
+    if sum(len(one) for one in values if isinstance(one, str)) > CHARACTERS_MAX:
+        raise FunctionError(f"texts of more than {CHARACTERS_MAX} characters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -441,10 +446,13 @@ class _Run:
         ]
         values += [self._fitting(value, kinds[-1]) for value in given.final]
         try:
-            return function.call(*values)
+            check_size(values)
+            found = function.call(*values)
+            check_size((found,))
         except FunctionError as error:
             self.node = node
             self.fail(f"error calling {name}: {error}")
+        return found
 
     def _argument(self, dot: Value, kind: str, node: Operand) -> Value:
         self.node = node

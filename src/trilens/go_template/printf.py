@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
+from trilens.go_template.errors import CHARACTERS_MAX, FunctionError
 from trilens.go_template.literals import quoted
 from trilens.go_template.values import (
     GoList,
@@ -64,10 +65,13 @@ class _Printer:
 
     def run(self, pattern: str) -> str:
         parts: list[str] = []
-        end = 0
+        end, size = 0, len(pattern)
         for found in _DIRECTIVE.finditer(pattern):
             parts += (pattern[end : found.start()], self._directive(found))
             end = found.end()
+            size += len(parts[-1])
+            if size > CHARACTERS_MAX:
+                raise FunctionError(f"texts of more than {CHARACTERS_MAX} characters")
         parts.append(pattern[end:])
         if not self.reordered and self.at < len(self.values):
             extra = ", ".join(_typed(value) for value in self.values[self.at :])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import unquote_plus
@@ -60,10 +60,30 @@ def _decoded(text: str) -> str:
         raise FunctionError(f"not base64 of the URL's alphabet: {error}") from None
 
 
+def _listed(*values: Value) -> GoList:
+    _check_count(values)
+    return GoList(list(values))
+
+
 def _appended(items: Value, *more: Value) -> GoList:
-    if not isinstance(items, GoList) or len(items.items) + len(more) > _ITEMS_MAX:
-        raise FunctionError(f"append takes a list of at most {_ITEMS_MAX} items")
+    if not isinstance(items, GoList):
+        raise FunctionError(f"append takes a list, not {type_of(items)}")
+    _check_count((*items.items, *more))
     return GoList([*items.items, *more], items.type_name)
+
+
+def _check_count(values: Sequence[Value]) -> None:
+    """With all that is in them: a list of a list twice, again and again, is soon too long."""
+    waiting, count = list(values), 0
+    while waiting:
+        one = waiting.pop()
+        count += 1
+        if count > _ITEMS_MAX:
+            raise FunctionError(f"lists of more than {_ITEMS_MAX} items")
+        if isinstance(one, GoList):
+            waiting += one.items
+        elif isinstance(one, GoMap):
+            waiting += one.entries.values()
 
 
 def _dict(*pairs: Value) -> GoMap:
@@ -71,6 +91,7 @@ def _dict(*pairs: Value) -> GoMap:
         raise FunctionError("dict requires an even number of arguments")
     if not all(isinstance(key, str) for key in pairs[::2]):
         raise FunctionError("dict keys must be strings")
+    _check_count(pairs)
     entries = dict(zip(pairs[::2], pairs[1::2], strict=True))
     return GoMap(entries, "map[string]interface {}", None)
 
@@ -138,7 +159,7 @@ _PURE: Final[Mapping[str, Function]] = {
     "toJson": Function(("any",), _json),
     "base64encode": Function(_TEXT, lambda text: base64.urlsafe_b64encode(text.encode()).decode()),
     "base64decode": Function(_TEXT, _decoded),
-    "list": Function(("any",), lambda *values: GoList(list(values)), is_variadic=True),
+    "list": Function(("any",), _listed, is_variadic=True),
     "append": Function(("any", "any"), _appended, is_variadic=True),
     "dict": Function(("any",), _dict, is_variadic=True),
     "routeLabels": Function(_TEXT, lambda _name: ""),
