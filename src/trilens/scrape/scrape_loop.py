@@ -2,7 +2,8 @@
 
 When        at the same moment of each interval (Target.wait_ns). A scrape is stamped with the
             moment at which it was due, if it begins within 1 % of the interval (at most 2 ms)
-A body      of more than INLINE_BYTES is read in another thread, so that it holds up nobody
+A body      of more than INLINE_BYTES is read in another thread, so that it holds up nobody; of
+            RELABELLED_BYTES where new series are relabelled one by one
 Failed      up is 0, all series that were there get markers of staleness
 Gone        the markers come when two more turns would have passed, unless the target is back then
 Written     one WriteRequest a scrape. While `write` refuses, it is tried again until the next turn;
@@ -27,6 +28,7 @@ from trilens.scrape.target import Target
 
 TOLERANCE_NS: Final = 2_000_000
 INLINE_BYTES: Final = 1 << 20
+RELABELLED_BYTES: Final = 1 << 16
 WRITE_BYTES_MAX: Final = 4 << 20
 METADATA_SCRAPES: Final = 100  # after so many all metadata is written again
 _RETRY_S: Final = 0.5
@@ -192,7 +194,8 @@ class ScrapeLoop:
     async def _read(self, fetched: Fetched, time_ms: int) -> Scraped:
         form = format_of(fetched.content_type, self.target.job.fallback_protocol)
         everything = self.state.scrapes % METADATA_SCRAPES == METADATA_SCRAPES - 1
-        if len(fetched.body) <= INLINE_BYTES:
+        most = RELABELLED_BYTES if self.target.job.metric_relabel else INLINE_BYTES
+        if len(fetched.body) <= most:
             return self._read_now(fetched.body, form, time_ms, self._shared.scratch, everything)
         loop = asyncio.get_running_loop()
         # Should this be cancelled, the thread goes on; the exposition is locked while it does.
