@@ -1,5 +1,7 @@
 """The program with rule files: recorded, asked for again, alerts in the API, after a restart too."""
 
+import time
+
 import httpx
 import pytest
 
@@ -43,6 +45,27 @@ def test_rules_are_recorded_and_alerts_shown(tmp_path):
         wait_until(lambda: value(program, "count_over_time(two[10m])") > 3)
     finally:
         program.stop()
+
+
+def test_rules_are_backfilled_on_request(tmp_path):
+    (tmp_path / "a.yml").write_text(
+        "groups: [{name: g, interval: 1h, rules: [{record: r, expr: 'vector(time())'}]}]"
+    )
+    end_s = int(time.time()) // 60 * 60 - 3600
+    with Trilens(
+        tmp_path / "data", "--rule-files", f"{tmp_path}/*.yml", "--enable-admin-api"
+    ) as program:
+        url = f"{program.url}/api/v1/admin/rules/backfill"
+        fields = {"start": end_s - 36_000, "end": end_s, "rule_group[]": "g"}
+        reply = httpx.post(url, data=fields, trust_env=False, timeout=60)
+        assert reply.status_code == 200, reply.text
+        done = reply.json()["data"]
+        assert done["failures"] == []
+        assert 10 <= done["samples"] <= 12
+        wait_until(lambda: value(program, "count_over_time(r[2d])") == done["samples"])
+        for wrong in ({}, {"start": 5, "end": 4}, {"start": 0, "end": 10**11}):
+            refused = httpx.post(url, data=wrong, trust_env=False, timeout=60)
+            assert refused.status_code == 400, refused.text
 
 
 def test_rules_that_are_not_right_keep_it_from_starting(tmp_path):

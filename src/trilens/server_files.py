@@ -24,6 +24,7 @@ import cramjam
 
 from trilens.alert.alert_states import Notice
 from trilens.alert.alert_text import Outside as SeenByTemplates
+from trilens.alert.backfill import Backfilled
 from trilens.alert.group import Group, Options
 from trilens.alert.rule_files import RuleGroup, read_rule_files
 from trilens.alert_sending.outside import Outside, relabelled
@@ -194,6 +195,19 @@ class ServerFiles:
                 raise
             self.reloads = Reloads(True, self._clock.now_ns())
             log.info("the files are taken over")
+
+    def backfill(
+        self, start_ms: int, end_ms: int, *, files: frozenset[str], groups: frozenset[str]
+    ) -> Backfilled:
+        """Raises Refused, PromqlError."""
+        found = self._read
+        wanted = [
+            one
+            for one in found.groups
+            if (not files or one.file in files) and (not groups or one.name in groups)
+        ]
+        interval_ms = self._options(found).interval_ms
+        return self._rules.backfill(wanted, start_ms, end_ms, interval_ms)
 
     def _apply(self, found: Read) -> None:
         if self.notifier is not None and found.alertmanager is not None:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from trilens.alert.alert_states import Notice
+from trilens.alert.backfill import Backfilled, backfill
 from trilens.alert.group import Group, Options
 from trilens.alert.instant_query import InstantQuery
 from trilens.alert.recent_samples import RecentSamples
@@ -65,20 +66,10 @@ class ServerRules:
         self._known = KnownSeries()
         self._receiver = next(one for one in intake.receivers if FORMAT in one.paths.values())
         self._loop: asyncio.AbstractEventLoop | None = None
-        query = InstantQuery(
-            self._source,
-            RecentSamples(lambda: clock.monotonic_ns() // 1_000_000),
-            Limits(
-                samples_max=limits.samples,
-                series_max=limits.series,
-                timeout_s=limits.seconds,
-                lookback_ms=limits.lookback_ms,
-                is_canceled=lambda: self._schedule.is_stopping,
-            ),
-        )
-        self.query = query
+        self._clock = clock
+        self.query = self._new_query()
         self._schedule = Schedule(
-            query, write=self.write, notify=notify, clock=clock, measures=measures, log=log
+            self.query, write=self.write, notify=notify, clock=clock, measures=measures, log=log
         )
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -93,6 +84,15 @@ class ServerRules:
     def load(self, definitions: Sequence[RuleGroup], options: Options | None = None) -> None:
         """Waits for evaluations of groups that change, so not on the event loop."""
         self._schedule.load(definitions, options)
+
+    def backfill(
+        self, groups: Sequence[RuleGroup], start_ms: int, end_ms: int, interval_ms: int
+    ) -> Backfilled:
+        """Not on the event loop. What is recorded so does not push out what rules just recorded."""
+        return backfill(
+            groups, self._new_query(), self.write,
+            start_ms=start_ms, end_ms=end_ms, interval_ms=interval_ms,
+        )  # fmt: skip
 
     def groups(self) -> Sequence[Group]:
         return self._schedule.groups()
@@ -110,6 +110,20 @@ class ServerRules:
         except (concurrent.futures.TimeoutError, concurrent.futures.CancelledError):
             kept.cancel()
             raise Refused("overloaded", "the spool does not answer") from None
+
+    def _new_query(self) -> InstantQuery:
+        limits = self._limits
+        return InstantQuery(
+            self._source,
+            RecentSamples(lambda: self._clock.monotonic_ns() // 1_000_000),
+            Limits(
+                samples_max=limits.samples,
+                series_max=limits.series,
+                timeout_s=limits.seconds,
+                lookback_ms=limits.lookback_ms,
+                is_canceled=lambda: self._schedule.is_stopping,
+            ),
+        )
 
     def _source(self) -> Source:
         within = SelectLimits(self._limits.series, self._limits.samples)

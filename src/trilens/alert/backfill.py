@@ -26,6 +26,7 @@ from trilens.query.promql_values.labels import set_labels
 from trilens.query.promql_values.values import METRIC_NAME, Flags, Grid, Labels, Scalar, Vector
 
 STEPS_MAX: Final = 500  # asked for at once
+MOMENTS_MAX: Final = 1_000_000  # of one group
 INTERVAL_MS: Final = 60_000
 
 Write = Callable[[bytes], None]
@@ -52,7 +53,15 @@ def backfill(
 
     `write` is that of a Schedule; what it raises ends it. A rule that fails fails for the moments
     that were asked for at once, and is tried again for the next ones.
+
+    Raises Refused where that would be more than MOMENTS_MAX, before anything is written.
     """
+    for group in groups:
+        if (end_ms - start_ms) // (group.interval_ms or interval_ms) > MOMENTS_MAX:
+            raise Refused(
+                "limit_exceeded",
+                f'group "{group.name}" has more than {MOMENTS_MAX} moments from start to end',
+            )
     done = Backfilled()
     for group in groups:
         step_ms = group.interval_ms or interval_ms

@@ -41,9 +41,10 @@ _ERROR: Final[Schema] = of(
 )
 
 ADMIN: Final = {
-    "delete_series": "Deletes the series match[], or their samples from start to end.",
-    "clean_tombstones": "Nothing to do here: what is deleted is gone.",
-    "snapshot": "Keeps hard links of all data in snapshots/.",
+    "tsdb/delete_series": "Deletes the series match[], or their samples from start to end.",
+    "tsdb/clean_tombstones": "Nothing to do here: what is deleted is gone.",
+    "tsdb/snapshot": "Keeps hard links of all data in snapshots/.",
+    "rules/backfill": "Recording rules over the past, from start to end.",
 }
 _SUCCESS: Final[Schema] = of(
     "status", "data", status=TEXT, data={}, warnings=array(TEXT), infos=array(TEXT)
@@ -63,7 +64,7 @@ def document() -> dict[str, Any]:
         paths[f"{base}/read"] = {"post": _plain("Remote read.", "application/x-protobuf", base)}
         for name, sentence in ADMIN.items():
             call = _plain(f"{sentence} Off unless enable_admin_api is set.", JSON, base)
-            paths[f"{base}/admin/tsdb/{name}"] = {"post": call, "put": call}
+            paths[f"{base}/admin/{name}"] = {"post": call, "put": call}
     paths |= _alertmanager()
     reload = _plain("Takes over its files anew; 500 if they are not right.", "text/plain")
     paths[RELOAD] = {"post": reload, "put": reload}

@@ -1,8 +1,9 @@
-"""Prometheus's admin API: /api/v1/admin/tsdb/..., also below /workspaces/{id}; off by default.
+"""Prometheus's admin API: /api/v1/admin/..., also below /workspaces/{id}; off by default.
 
-POST delete_series      match[], start, end: 204 when the samples are hidden
-POST clean_tombstones   204 when what was deleted is gone from the disk
-POST snapshot           {"name": ...}: a folder of hard links in data_dir/snapshots
+POST tsdb/delete_series      match[], start, end: 204 when the samples are hidden
+POST tsdb/clean_tombstones   204 when what was deleted is gone from the disk
+POST tsdb/snapshot           {"name": ...}: a folder of hard links in data_dir/snapshots
+POST rules/backfill          ours. start, end, file[], rule_group[]: recording rules over the past
 
 PUT does the same. A call that has begun is ended, whether its client waits or not; one at a time.
 """
@@ -28,6 +29,7 @@ from trilens.measures import Measures
 from trilens.present import prometheus_json as encoded
 from trilens.present.answers import JSON, broken
 from trilens.present.prometheus_api import BASES, BODY_BYTES_MAX
+from trilens.present.prometheus_live.live import Live, Nothing
 from trilens.present.prometheus_params import Form, bad
 from trilens.present.threads import Threads
 from trilens.query.promql.errors import PromqlError
@@ -58,16 +60,18 @@ class Admin:
     clock: Clock
     threads: Threads
     settings: AdminSettings
+    live: Live = field(default_factory=Nothing)
     _one: threading.Lock = field(default_factory=threading.Lock)
 
     def routes(self) -> list[BaseRoute]:
         table: list[tuple[str, Call]] = [
-            ("delete_series", self._delete_series),
-            ("clean_tombstones", self._clean_tombstones),
-            ("snapshot", self._snapshot),
+            ("tsdb/delete_series", self._delete_series),
+            ("tsdb/clean_tombstones", self._clean_tombstones),
+            ("tsdb/snapshot", self._snapshot),
+            ("rules/backfill", self._backfill),
         ]
         return [
-            Route(f"{base}/admin/tsdb/{name}", self._served(call), methods=["POST", "PUT"])
+            Route(f"{base}/admin/{name}", self._served(call), methods=["POST", "PUT"])
             for base in BASES
             for name, call in table
         ]
@@ -130,6 +134,20 @@ class Admin:
         name = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(8)}"
         Administration(self.engine).snapshot(name, self.settings.snapshots)
         return encoded.json_of({"name": name})
+
+    def _backfill(self, form: Form) -> bytes:
+        """Both moments must be given: all times are too many."""
+        start_ms, end_ms = form.time_ms("start"), form.time_ms("end")
+        if end_ms < start_ms:
+            raise bad("end", "end timestamp must not be before start timestamp")
+        done = self.live.backfill(
+            start_ms,
+            end_ms,
+            files=frozenset(form.every("file[]")),
+            groups=frozenset(form.every("rule_group[]")),
+        )
+        failures = [{"rule": rule, "error": error} for rule, error in done.failures.items()]
+        return encoded.json_of({"samples": done.samples, "failures": failures})
 
     def _failure(self, kind: str, message: str, status: int) -> Response:
         self.measures.count("trilens_query_errors_total", _NAME, kind)

@@ -65,7 +65,9 @@ def routes(
         *sql.routes(),
         *prometheus.routes(),
         *RemoteRead(engine, measures, clock, limits.promql, threads).routes(),
-        *Admin(engine, measures, clock, threads, admin or AdminSettings()).routes(),
+        *Admin(
+            engine, measures, clock, threads, admin or AdminSettings(), prometheus.live
+        ).routes(),
         *Federation(engine, measures, clock, limits.promql, threads).routes(),
         *console.routes(),
         *openapi.routes(),

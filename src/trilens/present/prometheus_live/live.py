@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from trilens.alert.backfill import Backfilled
 from trilens.alert.group import Group
 from trilens.scrape.pool import Pool
 
@@ -40,6 +41,11 @@ class Live(Protocol):
     def reload(self) -> None:
         """Raises FileRefused: then nothing has changed."""
 
+    def backfill(
+        self, start_ms: int, end_ms: int, *, files: frozenset[str], groups: frozenset[str]
+    ) -> Backfilled:
+        """Recording rules over the past; empty sets are all. Raises Refused, PromqlError."""
+
 
 class Nothing:
     """Of a server without such files."""
@@ -58,3 +64,9 @@ class Nothing:
 
     def reload(self) -> None:
         pass
+
+    def backfill(
+        self, start_ms: int, end_ms: int, *, files: frozenset[str], groups: frozenset[str]
+    ) -> Backfilled:
+        assert start_ms <= end_ms
+        return Backfilled(failures=dict.fromkeys(files | groups, "there are no rules"))
