@@ -23,6 +23,7 @@ FILE_BYTES_MAX: Final = 16 << 20
 DEPTH_MAX: Final = 60
 NODES_MAX: Final = 1_000_000
 VALUE_CHARS_MAX: Final = 65_536
+BINARY: Final = "tag:yaml.org,2002:binary"
 _NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
 _INTEGER: Final = re.compile(r"[-+]?(?:0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)")
 _FLOAT: Final = re.compile(r"[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?")
@@ -90,12 +91,12 @@ def read_yaml(content: bytes, file: str) -> Node | None:
         problems.add(place, f"yaml: {error.problem or error.context or 'not readable'}")
     except (yaml.YAMLError, UnicodeError) as error:
         problems.add(START, f"yaml: {' '.join(str(error).split())}")
-    except _TooMuch as error:
+    except _Unreadable as error:
         problems.add(error.place, str(error))
     raise FileRefused(problems.found)
 
 
-class _TooMuch(Exception):
+class _Unreadable(Exception):
     def __init__(self, place: Place, message: str) -> None:
         super().__init__(message)
         self.place = place
@@ -163,21 +164,23 @@ class _Composer:
 
     def _check(self, place: Place, height: int) -> None:
         if self.open[-1].size > NODES_MAX:
-            raise _TooMuch(place, f"more than {NODES_MAX} values, aliases written out")
+            raise _Unreadable(place, f"more than {NODES_MAX} values, aliases written out")
         if len(self.open) + height > DEPTH_MAX:
-            raise _TooMuch(place, f"values are nested deeper than {DEPTH_MAX}")
+            raise _Unreadable(place, f"values are nested deeper than {DEPTH_MAX}")
 
     def _node(self, event: yaml.Event) -> _Made | None:
         """What is complete with this event."""
         mark = event.start_mark
         place = START if mark is None else Place(mark.line + 1, mark.column + 1)
         match event:
+            case yaml.ScalarEvent(tag=tag) if tag == BINARY:
+                raise _Unreadable(place, "yaml: !!binary is not supported: a value is a text")
             case yaml.ScalarEvent():
                 is_plain = not event.style and event.tag is None
                 return self._known(_Made(Scalar(event.value, is_plain, place)), event.anchor)
             case yaml.AliasEvent():
                 if event.anchor not in self.anchors:
-                    raise _TooMuch(place, f"yaml: unknown anchor '{event.anchor}' referenced")
+                    raise _Unreadable(place, f"yaml: unknown anchor '{event.anchor}' referenced")
                 return self.anchors[event.anchor]
             case yaml.SequenceStartEvent():
                 self._begin(_Open(Listing([], place), event.anchor))

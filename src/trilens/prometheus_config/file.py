@@ -17,7 +17,7 @@ from trilens.config_files.problems import FileRefused, Problems
 from trilens.config_files.section import Section
 from trilens.config_files.yaml_nodes import read_file, read_yaml
 from trilens.prometheus_config.alerting import Alerting, read_alerting
-from trilens.scrape.scrape_config import ScrapeConfig, read_scraping
+from trilens.scrape.scrape_config import ScrapeConfig, read_patterns, read_scraping
 
 EVALUATION_MS: Final = 60_000
 _NOT_DONE: Final = {
@@ -60,7 +60,7 @@ def load(path: Path, environment: Mapping[str, str]) -> PrometheusConfig:
     evaluation_ms = common.duration_ms("evaluation_interval", EVALUATION_MS) or EVALUATION_MS
     offset_ms = common.duration_ms("rule_query_offset")
     common.not_done("query_log_file", "questions are not logged")
-    patterns = root.texts("rule_files")
+    patterns = read_patterns(root, "rule_files", "rule file path")
     _end(root, common)
     groups: list[RuleGroup] = []
     try:
@@ -86,6 +86,11 @@ def _end(root: Section, common: Section) -> None:
     storage = root.section("storage", "storage")
     tsdb = storage.section("tsdb", "storage.tsdb")
     tsdb.duration_ms("out_of_order_time_window")
+    tsdb.number("stale_series_compaction_threshold")
+    encoding = tsdb.section("chunk_encoding", "storage.tsdb.chunk_encoding")
+    if encoding.text("floats", "xor") not in {"xor", "xor2"}:
+        encoding.problem("floats", "a chunk encoding of floats is xor or xor2")
+    encoding.end()
     tsdb.not_done("retention", "how long samples are kept is a setting of Trilens")
     tsdb.end()
     exemplars = storage.section("exemplars", "storage.exemplars")

@@ -40,6 +40,7 @@ PROTOCOLS_DEFAULT: Final = (
     "OpenMetricsText1.0.0", "OpenMetricsText0.0.1", "PrometheusText1.0.0", "PrometheusText0.0.4",
 )  # fmt: skip
 ESCAPINGS: Final = ("allow-utf-8", "underscores", "dots", "values")
+_PATTERN: Final = re.compile(r"[^*]*(\*[^/]*)?")
 _VARIABLE: Final = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
 
 
@@ -98,7 +99,7 @@ def read_scraping(
     labels = _external_labels(common, environment, legacy=defaults.legacy_names)
     jobs = _jobs(root, defaults, folder)
     refused = []
-    for pattern in root.texts("scrape_config_files"):
+    for pattern in read_patterns(root, "scrape_config_files", "scrape config file path"):
         for path in matching(folder / pattern):
             try:
                 jobs += _jobs_of_file(path, defaults)
@@ -108,6 +109,15 @@ def read_scraping(
     if refused:
         raise FileRefused([*root.problems.found, *refused])
     return ScrapeConfig(defaults.interval_ms, defaults.timeout_ms, labels, tuple(jobs))
+
+
+def read_patterns(root: Section, key: str, what: str) -> tuple[str, ...]:
+    """Paths whose last part may have stars."""
+    patterns = root.texts(key)
+    for pattern in patterns:
+        if not _PATTERN.fullmatch(pattern):
+            root.problem(key, f"invalid {what} {quote(pattern)}")
+    return tuple(one for one in patterns if _PATTERN.fullmatch(one))
 
 
 def _jobs(section: Section, defaults: Job, folder: Path) -> list[Job]:
