@@ -30,6 +30,7 @@ from trilens.scrape.scrape_config import Job
 from trilens.scrape.scrape_loop import WRITE_BYTES_MAX, format_of, joined, split
 from trilens.scrape.scraper import Scraper
 from trilens.scrape.target import populate
+from waiting import wait_until
 
 TEXT = "text/plain; version=0.0.4"
 
@@ -447,6 +448,47 @@ def test_the_api(exporter, tmp_path) -> None:
         assert client.get("/api/v1/targets/relabel_steps?scrapePool=x").status_code == 400
         assert client.get("/api/v1/alertmanagers").json()["data"]["activeAlertmanagers"] == []
         api.close()
+
+
+def test_many_targets_that_come_and_go(exporter, tmp_path) -> None:
+    """More than are relabelled at once; the last of several changes counts."""
+    exporter.pages["/m"] = "a 1\n"
+    found = tmp_path / "many.json"
+    found.write_text(json.dumps([{"targets": [f"127.0.0.1:{port}" for port in range(1, 1001)]}]))
+    text = (
+        "- job_name: j\n  metrics_path: /m\n  scrape_interval: 1h\n"
+        "  file_sd_configs: [{files: [many.json], refresh_interval: 50ms}]\n"
+        "  relabel_configs: [{source_labels: [__address__], regex: '.*:([0-9]*[05])', action: keep}]\n"
+    )
+    with scraping(config_of(tmp_path, text), Written()) as scraper:
+        (pool,) = scraper.pools()
+        wait_until(lambda: len(pool.loops()) == 200)
+        assert pool.dropped_count == 800
+        for count in (300, 5, 400):
+            ports = range(10, 10 * count + 1, 10)
+            found.write_text(json.dumps([{"targets": [f"127.0.0.1:{port}" for port in ports]}]))
+        wait_until(lambda: len(pool.loops()) == 400)
+        assert pool.dropped_count == 0
+
+
+def test_a_discovery_that_fails_and_is_well_again(exporter, tmp_path) -> None:
+    targets = json.dumps([{"targets": [exporter.address]}]).encode()
+    listed = lambda page: page.answer(targets, content_type="application/json")  # noqa: E731
+    exporter.pages["/sd"] = listed
+    exporter.pages["/m"] = "a 1\n"
+    text = (
+        "- job_name: j\n  metrics_path: /m\n"
+        f"  http_sd_configs: [{{url: 'http://{exporter.address}/sd', refresh_interval: 100ms}}]\n"
+    )
+    written = Written()
+    with scraping(config_of(tmp_path, text), written) as scraper:
+        written.wait("up@j", 1, 1)
+        (pool,) = scraper.pools()
+        exporter.pages["/sd"] = "not JSON"
+        wait_until(lambda: pool.discovery_errors)
+        assert len(pool.loops()) == 1, "what was said before stays"
+        exporter.pages["/sd"] = listed
+        wait_until(lambda: not pool.discovery_errors)
 
 
 def test_turns_are_spread() -> None:

@@ -154,6 +154,7 @@ async def _http(discovery: HttpDiscovery, tell: Tell, fail: Fail) -> None:
                     before = fetched.body
             except (ScrapeFailed, ValueError) as error:
                 fail(f"{discovery.url}: {error}")
+                before = None  # so that the next answer is told, and it counts as well again
             await asyncio.sleep(refresh_s)
     finally:
         await fetcher.close()
@@ -192,17 +193,20 @@ async def _dns(discovery: DnsDiscovery, tell: Tell, fail: Fail) -> None:
     loop = asyncio.get_running_loop()
     family = socket.AF_INET if discovery.record == "A" else socket.AF_INET6
     while True:
+        failures = []
         for name in discovery.names:
             try:
                 found = await loop.getaddrinfo(
                     name, discovery.port, family=family, type=socket.SOCK_STREAM
                 )
             except OSError as error:
-                fail(f"lookup {name}: {error}")
+                failures.append(f"lookup {name}: {error}")
                 continue
             addresses = sorted({str(entry[4][0]) for entry in found})
             held[name] = _dns_group(name, addresses, discovery.port)
         tell(list(held.values()))
+        for text in failures:
+            fail(text)
         await asyncio.sleep(discovery.refresh_ms / 1000)
 
 

@@ -1,7 +1,8 @@
 """The targets of one job: started when they are found, ended when they are gone.
 
 A target is the same as before if labels and URL are: it goes on, with what it remembers. Where the
-way it is read has changed, it begins anew.
+way it is read has changed, it begins anew. What relabelling makes of many targets is found out in
+another thread, and of several changes at once that of the last.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from trilens.scrape.target import Dropped, Target, populate
 
 _log: Final = logging.getLogger("trilens.scrape")
 DROPPED_SHOWN_MAX: Final = 10_000
+INLINE_TARGETS: Final = 200
 
 
 def reading_of(job: Job) -> Reading:
@@ -70,6 +72,7 @@ class Pool:
         self._secret = secret
         self._groups: dict[int, Sequence[Group]] = {}
         self._loops: dict[int, tuple[ScrapeLoop, asyncio.Task[None]]] = {}
+        self._has_changed = asyncio.Event()
         self._discoverers: list[asyncio.Task[None]] = []
         self._ending: set[asyncio.Task[None]] = set()
         # Of the config before: what its targets remember, and those that have not been found yet.
@@ -87,6 +90,7 @@ class Pool:
             asyncio.create_task(self._discover(number, one))
             for number, one in enumerate(self.job.discoveries)
         ]
+        self._discoverers.append(asyncio.create_task(self._follow()))
 
     async def stop(self) -> None:
         """Without markers of staleness: the program stops, and goes on later."""
@@ -123,7 +127,7 @@ class Pool:
         self.job, self._loops = job, {}
         self.discovery_errors.clear()
         self.start()
-        self._sync()
+        self._has_changed.set()
 
     async def remove(self) -> None:
         """The job is gone: each target gets its markers."""
@@ -139,7 +143,7 @@ class Pool:
         def tell(groups: Sequence[Group]) -> None:
             self.discovery_errors.pop(name, None)
             self._groups[number] = groups
-            self._sync()
+            self._has_changed.set()
 
         def fail(text: str) -> None:
             _log.warning("discovery failed", extra={"job": self.job.name, "reason": text})
@@ -151,9 +155,26 @@ class Pool:
             _log.exception("a discoverer has ended")
             self.discovery_errors[name] = "it has ended by an error of ours; the log has it"
 
-    def _sync(self) -> None:
+    async def _follow(self) -> None:
+        """Targets follow what is found."""
+        while True:
+            await self._has_changed.wait()
+            self._has_changed.clear()
+            try:
+                await self._sync()
+            except Exception:  # noqa: BLE001 - logged and shown; the next change may go well
+                _log.exception("targets do not follow what is found", extra={"job": self.job.name})
+                self.errors = ["targets do not follow by an error of ours; the log has it"]
+
+    async def _sync(self) -> None:
         groups = [group for number in sorted(self._groups) for group in self._groups[number]]
-        targets, dropped, self.errors = populate(self.job, groups)
+        if sum(len(group.targets) for group in groups) <= INLINE_TARGETS:
+            targets, dropped, self.errors = populate(self.job, groups)
+        else:
+            running = asyncio.get_running_loop()
+            targets, dropped, self.errors = await running.run_in_executor(
+                self._shared.workers, populate, self.job, groups
+            )
         self.dropped_count = len(dropped)
         self.dropped = dropped[: self.job.dropped_targets_kept or DROPPED_SHOWN_MAX]
         found = {target.hash: target for target in targets}
