@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from exposing import labels_of, valued
+from naming import Server, record, replied
 from presenting import Api
 from trilens.clock import SystemClock
 from trilens.errors import Refused
@@ -23,6 +24,7 @@ from trilens.http_out.proxies import is_direct
 from trilens.present.prometheus_live.live import Nothing
 from trilens.prometheus_config.file import load
 from trilens.receive.prometheus_schema import V1
+from trilens.scrape import dns_lookup
 from trilens.scrape.discovery import groups_of_file, groups_of_json
 from trilens.scrape.discovery_config import Group
 from trilens.scrape.pool import accept_header
@@ -164,12 +166,13 @@ def test_a_scrape(exporter, tmp_path) -> None:
         assert loop.state.health == "up"
         assert loop.target.url == f"http://{exporter.address}/m?x=y&x=z"
     assert written.values["up@j"].count(0) <= 1  # of a busy machine
-    assert written.values["scrape_samples_scraped@j"][0] == 2
-    assert written.values["scrape_samples_post_metric_relabeling@j"][0] == 2
-    assert written.values["scrape_series_added@j"][:2] == [2, 0]
+    first = written.values["up@j"].index(1)
+    assert written.values["scrape_samples_scraped@j"][first] == 2
+    assert written.values["scrape_samples_post_metric_relabeling@j"][first] == 2
+    assert written.values["scrape_series_added@j"][first] == 2
     assert written.values["scrape_timeout_seconds@j"][0] == 0.4
     assert written.values["scrape_sample_limit@j"][0] == 9
-    assert written.values["scrape_body_size_bytes@j"][0] == 8
+    assert written.values["scrape_body_size_bytes@j"][first] == 8
     headers = exporter.requests["/m"][0]
     assert headers["accept"].startswith(
         "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
@@ -316,8 +319,20 @@ def test_gzip_and_formats(exporter, tmp_path) -> None:
     assert exporter.requests["/f"][0]["accept-encoding"] == "identity"
 
 
-def test_targets_come_and_go(exporter, tmp_path) -> None:
+@pytest.fixture
+def names(tmp_path, monkeypatch):
+    server = Server()
+    (tmp_path / "resolv.conf").write_text("nameserver 127.0.0.1\nsearch svc.local\n")
+    monkeypatch.setattr(dns_lookup, "RESOLV_CONF", tmp_path / "resolv.conf")
+    monkeypatch.setattr(dns_lookup, "PORT", server.port)
+    yield server.answers
+    server.close()
+
+
+def test_targets_come_and_go(exporter, names, tmp_path) -> None:
     exporter.pages["/metrics"] = "a 1\n"
+    here = record("A", b"\x7f\0\0\x01")
+    names["exporter.svc.local."] = lambda asked, _: replied(asked, here)
     exporter.pages["/sd"] = lambda page: page.answer(
         json.dumps([{"targets": [exporter.address], "labels": {"job": "http"}}]).encode(),
         content_type="application/json",
@@ -328,7 +343,7 @@ def test_targets_come_and_go(exporter, tmp_path) -> None:
 - job_name: sd
   file_sd_configs: [{{files: ['*.json'], refresh_interval: 100ms}}]
   http_sd_configs: [{{url: 'http://{exporter.address}/sd', refresh_interval: 100ms}}]
-  dns_sd_configs: [{{names: [localhost], type: A, port: {exporter.server_port}, refresh_interval: 1s}}]
+  dns_sd_configs: [{{names: [exporter], type: A, port: {exporter.server_port}, refresh_interval: 1s}}]
   relabel_configs:
   - {{source_labels: [__meta_filepath], regex: '.*/([^/]+)', target_label: file}}
 """
@@ -348,6 +363,11 @@ def test_targets_come_and_go(exporter, tmp_path) -> None:
         found.write_text("[]")
         written.wait("a@file", 1, "stale")
         assert "stale" not in written.values["a@sd"]
+        names["exporter.svc.local."] = lambda asked, _: replied(asked, code=2)
+        wait_until(lambda: any("dns" in name for name in pool.discovery_errors))
+        written.wait("a@sd", len(written.values["a@sd"]) + 2)
+        del names["exporter.svc.local."]  # unknown: there are no targets any more
+        written.wait("a@sd", 1, "stale")
 
 
 def test_a_new_config(exporter, tmp_path) -> None:

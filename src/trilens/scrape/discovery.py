@@ -4,7 +4,8 @@ Static      once
 Files       when a file changes, which is seen within POLL_S; a file that cannot be read leaves
             what it said before
 HTTP        every refresh_interval; what cannot be fetched or read leaves what was said before
-DNS         A and AAAA, through the system's resolver
+DNS         every refresh_interval; a name that is unknown has no targets, one that nobody can say
+            anything about keeps what it had
 
 `tell(groups)` gets all groups of a discoverer. What fails is told by `fail(text)`.
 """
@@ -12,7 +13,6 @@ DNS         A and AAAA, through the system's resolver
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +35,8 @@ from trilens.scrape.discovery_config import (
     matching,
     read_group,
 )
+from trilens.scrape.dns_lookup import LookupFailed, lookup
+from trilens.scrape.dns_messages import Record
 from trilens.scrape.fetch import Budget, Fetched, Fetcher, ScrapeFailed
 
 POLL_S: Final = 2.0
@@ -190,37 +192,37 @@ def groups_of_json(body: bytes, url: str) -> list[Group]:
 
 async def _dns(discovery: DnsDiscovery, tell: Tell, fail: Fail) -> None:
     held: dict[str, Group] = {}
-    loop = asyncio.get_running_loop()
-    family = socket.AF_INET if discovery.record == "A" else socket.AF_INET6
     while True:
+        found = await asyncio.gather(
+            *(lookup(name, discovery.record) for name in discovery.names), return_exceptions=True
+        )
         failures = []
-        for name in discovery.names:
-            try:
-                found = await loop.getaddrinfo(
-                    name, discovery.port, family=family, type=socket.SOCK_STREAM
-                )
-            except OSError as error:
-                failures.append(f"lookup {name}: {error}")
-                continue
-            addresses = sorted({str(entry[4][0]) for entry in found})
-            held[name] = _dns_group(name, addresses, discovery.port)
+        for name, records in zip(discovery.names, found, strict=True):
+            if isinstance(records, BaseException):
+                if not isinstance(records, LookupFailed):
+                    raise records
+                failures.append(str(records))
+            else:
+                held[name] = dns_group(name, discovery, records)
         tell(list(held.values()))
         for text in failures:
             fail(text)
         await asyncio.sleep(discovery.refresh_ms / 1000)
 
 
-def _dns_group(name: str, addresses: list[str], port: int) -> Group:
-    return Group(
-        name,
-        tuple(
-            {
-                "__address__": f"[{address}]:{port}" if ":" in address else f"{address}:{port}",
-                "__meta_dns_name": name,
-            }
-            for address in addresses
-        ),
-    )
+def dns_group(name: str, discovery: DnsDiscovery, records: Sequence[Record]) -> Group:
+    targets = []
+    for one in records:
+        host = one.target.rstrip(".")
+        host = f"[{host}]" if ":" in host else host
+        labels = {"__address__": f"{host}:{one.port or discovery.port}", "__meta_dns_name": name}
+        kind = discovery.record.lower()
+        if kind in ("srv", "mx", "ns"):
+            labels[f"__meta_dns_{kind}_record_target"] = one.target
+        if kind == "srv":
+            labels["__meta_dns_srv_record_port"] = str(one.port)
+        targets.append(labels)
+    return Group(name, tuple(targets))
 
 
 def named(discovery: Discovery) -> str:

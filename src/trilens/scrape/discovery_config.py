@@ -140,12 +140,6 @@ def _dns(section: Section, _folder: Path) -> DnsDiscovery:
         section.problem("names", "DNS-SD config must contain at least one SRV record name")
     if record not in _RECORDS:
         section.problem("type", f"invalid DNS-SD records type {record}")
-    elif record in ("MX", "NS", "SRV"):
-        # The resolver of the system answers with addresses only.
-        section.problem(
-            "type" if "type" in section else "names",
-            f"dns_sd_configs with type {record} is not supported: A and AAAA are",
-        )
     if record != "SRV" and not port:
         section.problem(
             "port", "a port is required in DNS-SD configs for all record types except SRV"
