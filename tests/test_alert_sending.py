@@ -13,7 +13,8 @@ from trilens.alert_sending import endpoint as endpoints
 from trilens.alert_sending.outside import Outside, relabelled, urls_of
 from trilens.measures import Measures
 from trilens.prometheus_config.alerting import Alerting, AlertmanagerSet
-from trilens.scrape.discovery_config import Group, StaticDiscovery
+from trilens.scrape.discovery_config import StaticDiscovery
+from trilens.scrape.discovery_groups import Group
 from trilens.scrape.relabel import Rule
 from waiting import wait_until
 

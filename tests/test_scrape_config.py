@@ -138,7 +138,6 @@ def test_defaults(tmp_path) -> None:
 
 
 NOT_DONE = [
-    ("  kubernetes_sd_configs: [{role: pod}]\n", 3, "kubernetes_sd_configs is not supported"),
     ("  consul_sd_configs: [{server: x}]\n", 3, "consul_sd_configs is not supported"),
     ("  convert_classic_histograms_to_nhcb: true\n", 3, "is not supported"),
     ("  native_histogram_bucket_limit: 10\n", 3, "is not supported"),
@@ -272,6 +271,32 @@ def test_as_promtool_has_it(tmp_path, text, line) -> None:
             check=False,
         )
         assert (done.returncode == 0) == (line is None), done.stderr
+
+
+# What promtool of Debian is built without: as discovery/kubernetes of Prometheus has it.
+KUBERNETES = [
+    ("role: pod", None),
+    ("role: node, api_server: 'http://x', bearer_token: y", None),
+    ("role: ingress, kubeconfig_file: x", None),
+    ("role: endpoints, selectors: [{role: pod, label: 'a=b'}, {role: service, field: 'c=d'}]", None),
+    ("role: pod, namespaces: {own_namespace: true, names: [a]}, attach_metadata: {node: true}", None),
+    ("namespaces: {names: [a]}", 3),
+    ("role: secret", 3),
+    ("role: pod, api_server: 'http://x', kubeconfig_file: y", 3),
+    ("role: pod, bearer_token: y", 3),
+    ("role: pod, api_server: 'http://x', namespaces: {own_namespace: true}", 3),
+    ("role: service, selectors: [{role: pod}]", 3),
+    ("role: pod, selectors: [{role: pod, label: a}, {role: pod, label: b}]", 3),
+    ("role: pod, selectors: [{role: pod, label: 'a in (b'}]", 3),
+    ("role: pod, selectors: [{role: pod, field: x}]", 3),
+    ("role: pod, selectors: [{role: pod, label: '!a,b notin (c,d),e>1', field: 'a.b!=c'}]", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line"), KUBERNETES)
+def test_kubernetes_as_prometheus_has_it(tmp_path, text, line) -> None:
+    found = problems(tmp_path, f"{JOB}  kubernetes_sd_configs: [{{{text}}}]\n")
+    assert [line for line, _ in found] == ([] if line is None else [line]), found
 
 
 def test_all_problems_at_once(tmp_path) -> None:

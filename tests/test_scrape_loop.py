@@ -26,7 +26,7 @@ from trilens.prometheus_config.file import load
 from trilens.receive.prometheus_schema import V1
 from trilens.scrape import dns_lookup
 from trilens.scrape.discovery import groups_of_file, groups_of_json
-from trilens.scrape.discovery_config import Group
+from trilens.scrape.discovery_groups import Group
 from trilens.scrape.pool import accept_header
 from trilens.scrape.scrape_config import Job
 from trilens.scrape.scrape_loop import WRITE_BYTES_MAX, format_of, joined, split

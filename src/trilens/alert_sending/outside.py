@@ -20,7 +20,7 @@ from trilens.http_out.tls import TlsContext
 from trilens.measures import Measures
 from trilens.prometheus_config.alerting import Alerting, AlertmanagerSet
 from trilens.scrape.discovery import discover, named
-from trilens.scrape.discovery_config import Group
+from trilens.scrape.discovery_groups import Group
 from trilens.scrape.relabel import Labels, Rule, relabel
 
 API_PATH: Final = "api/v2/alerts"

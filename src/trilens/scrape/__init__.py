@@ -2,8 +2,9 @@
 
 Config      scrape_config (what of a prometheus.yml is about scraping), discovery_config, relabel;
             the whole file is read in prometheus_config
-Targets     discovery (who finds groups of targets), target (what relabelling makes of them), pool
-            (those of one job), scraper (all jobs, on an event loop in a thread of its own)
+Targets     discovery (who finds groups of targets; dns_lookup and kubernetes are two of them),
+            target (what relabelling makes of them), pool (those of one job), scraper (all jobs, on
+            an event loop in a thread of its own)
 A scrape    fetch (one GET, within its time and its size) -> exposition (bytes to a WriteRequest, in
             machine code) -> report (up and its like) -> `write`, which is given
 Told        status: what /api/v1/targets and /api/v1/scrape_pools answer

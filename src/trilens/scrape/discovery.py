@@ -4,6 +4,7 @@ Static      once
 Files       when a file changes, which is seen within POLL_S; a file that cannot be read leaves
             what it said before
 HTTP        every refresh_interval; what cannot be fetched or read leaves what was said before
+Kubernetes  list and watch; kubernetes/ has it
 DNS         every refresh_interval; a name that is unknown has no targets, one that nobody can say
             anything about keeps what it had
 
@@ -29,15 +30,17 @@ from trilens.scrape.discovery_config import (
     Discovery,
     DnsDiscovery,
     FileDiscovery,
-    Group,
     HttpDiscovery,
     StaticDiscovery,
     matching,
     read_group,
 )
+from trilens.scrape.discovery_groups import Group
 from trilens.scrape.dns_lookup import LookupFailed, lookup
 from trilens.scrape.dns_messages import Record
 from trilens.scrape.fetch import Budget, Fetched, Fetcher, ScrapeFailed
+from trilens.scrape.kubernetes.config import KubernetesDiscovery
+from trilens.scrape.kubernetes.follow import follow
 
 POLL_S: Final = 2.0
 HTTP_TIMEOUT_S: Final = 30.0
@@ -57,6 +60,8 @@ async def discover(discovery: Discovery, tell: Tell, fail: Fail) -> None:
             await _http(discovery, tell, fail)
         case DnsDiscovery():
             await _dns(discovery, tell, fail)
+        case KubernetesDiscovery():
+            await follow(discovery, tell, fail)
 
 
 class _Files:
@@ -236,3 +241,6 @@ def named(discovery: Discovery) -> str:
             return f"http {discovery.url} every {print_duration(discovery.refresh_ms)}"
         case DnsDiscovery():
             return f"dns {' '.join(discovery.names)}"
+        case KubernetesDiscovery():
+            where = discovery.api_server or discovery.kubeconfig or "in the cluster"
+            return f"kubernetes {discovery.role} {where}"

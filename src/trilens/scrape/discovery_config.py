@@ -1,4 +1,4 @@
-"""Who finds targets: static_configs, file_sd, http_sd, dns_sd of a scrape config.
+"""Who finds targets: static_configs, file_sd, http_sd, dns_sd, kubernetes_sd of a scrape config.
 
 All other kinds that Prometheus knows are named as not supported, with their lines.
 """
@@ -6,33 +6,25 @@ All other kinds that Prometheus knows are named as not supported, with their lin
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from trilens.config_files.http_config import Files, HttpConfig, read_http
 from trilens.config_files.section import Section
+from trilens.scrape.discovery_groups import Group
+from trilens.scrape.kubernetes.config import KubernetesDiscovery, read_kubernetes
 from trilens.scrape.names import is_label_name
 
 OTHER_KINDS: Final = (
     "aws", "azure", "consul", "digitalocean", "docker", "dockerswarm", "ec2", "eureka", "gce",
-    "hetzner", "ionos", "kubernetes", "kuma", "lightsail", "linode", "marathon", "nerve", "nomad",
+    "hetzner", "ionos", "kuma", "lightsail", "linode", "marathon", "nerve", "nomad",
     "oci", "openstack", "outscale", "ovhcloud", "puppetdb", "scaleway", "serverset", "stackit",
     "triton", "uyuni", "vultr",
 )  # fmt: skip
 _FILE_NAME: Final = re.compile(r"[^*]*(\*[^/]*)?\.(json|yml|yaml|JSON|YML|YAML)")
 _RECORDS: Final = ("SRV", "A", "AAAA", "MX", "NS")
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Targets that were found together. `source` names it among those of one discoverer."""
-
-    source: str
-    targets: tuple[Mapping[str, str], ...]
-    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +53,7 @@ class DnsDiscovery:
     refresh_ms: int
 
 
-Discovery = StaticDiscovery | FileDiscovery | HttpDiscovery | DnsDiscovery
+Discovery = StaticDiscovery | FileDiscovery | HttpDiscovery | DnsDiscovery | KubernetesDiscovery
 
 
 def read_discoveries(section: Section, folder: Path, *, legacy: bool) -> tuple[Discovery, ...]:
@@ -77,7 +69,9 @@ def read_discoveries(section: Section, folder: Path, *, legacy: bool) -> tuple[D
     )
     found: list[Discovery] = [StaticDiscovery(groups)] if groups else []
     null = "empty or null section in {}"
-    for kind, read in (("file", _file), ("http", _http), ("dns", _dns)):
+    for kind, read in (
+        ("file", _file), ("http", _http), ("dns", _dns), ("kubernetes", read_kubernetes),
+    ):  # fmt: skip
         key = f"{kind}_sd_configs"
         what = f"a discovery by {kind}"
         found += [read(one, folder) for one in section.sections(key, what, null.format(key))]

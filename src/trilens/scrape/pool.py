@@ -17,7 +17,8 @@ from typing import Final
 from trilens.http_out.authorization import Authorization
 from trilens.http_out.tls import TlsContext
 from trilens.scrape.discovery import discover, named
-from trilens.scrape.discovery_config import Discovery, Group
+from trilens.scrape.discovery_config import Discovery
+from trilens.scrape.discovery_groups import Group
 from trilens.scrape.exposition import Exposition, Reading
 from trilens.scrape.fetch import Fetcher, ScrapeFailed
 from trilens.scrape.relabel import relabel

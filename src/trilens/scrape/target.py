@@ -18,7 +18,7 @@ from xxhash import xxh64_intdigest
 
 from trilens.query.promql.durations import parse_duration, print_duration
 from trilens.query.promql.literals import quote
-from trilens.scrape.discovery_config import Group
+from trilens.scrape.discovery_groups import Group
 from trilens.scrape.relabel import Labels, relabel
 from trilens.scrape.scrape_config import Job
 
