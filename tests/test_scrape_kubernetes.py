@@ -6,12 +6,15 @@ import asyncio
 import base64
 import copy
 import threading
+import time
 from contextlib import contextmanager
+from functools import partial
 
 import pytest
 
 from clustering import ApiServer
 from trilens.config_files.http_config import HttpConfig, Secret
+from trilens.scrape import discovery as discoveries
 from trilens.scrape.kubernetes import access as accesses
 from trilens.scrape.kubernetes import store as stores
 from trilens.scrape.kubernetes.access import NoAccess, access_of
@@ -100,15 +103,16 @@ class Told:
 
 
 @contextmanager
-def following(cluster, role, **options):
+def following(cluster, role, *, run=None, **options):
     told = Told()
     options.setdefault("client", HttpConfig(credentials=Secret("t0k")))
     discovery = KubernetesDiscovery(role, cluster.url + "/", **options)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
+    run = run or partial(follow, tell_s=0.01)
     running = asyncio.run_coroutine_threadsafe(
-        follow(discovery, told.tell, told.failures.append, tell_s=0.01), loop
+        run(discovery, told.tell, told.failures.append), loop
     )
     try:
         yield told
@@ -354,6 +358,30 @@ def test_changes_are_watched_and_what_is_too_old_is_listed_anew(cluster) -> None
         assert told.failures == []
 
 
+def test_pages_that_are_too_big_are_asked_for_with_fewer_objects(cluster, monkeypatch) -> None:
+    monkeypatch.setattr(stores, "BYTES_MAX", 5_000)
+    monkeypatch.setattr(stores, "RETRY_S_MIN", 0.01)
+    for number in range(20):
+        pod = copy.deepcopy(POD)
+        pod["metadata"]["name"] = f"p{number}"
+        cluster.put(PODS, pod)
+    with following(cluster, "pod") as told:
+        wait_until(lambda: len(told.groups) == 20)
+    assert told.failures
+    assert all("a page of more than 5000 bytes" in one for one in told.failures)
+
+
+def test_a_server_that_forgets_at_once_is_not_asked_without_end(cluster, monkeypatch) -> None:
+    monkeypatch.setattr(stores, "RETRY_S_MIN", 0.2)
+    cluster.put(PODS, POD)
+    cluster.oldest = 1 << 40
+    with following(cluster, "pod") as told:
+        wait_until(lambda: told.groups)
+        time.sleep(1.0)
+    assert len(cluster.requests) < 12
+    assert told.failures == []
+
+
 def test_what_fails_leaves_what_was_known(cluster, monkeypatch) -> None:
     monkeypatch.setattr(stores, "RETRY_S_MIN", 0.05)
     monkeypatch.setattr(stores, "RETRY_S_MAX", 0.1)
@@ -389,6 +417,18 @@ def test_events_that_are_none_cost_a_watch(cluster, monkeypatch, event) -> None:
         cluster.send = whole
         cluster.put(PODS, other)
         wait_until(lambda: len(told.groups) == 2)
+
+
+def test_an_object_of_another_form_is_told_and_it_goes_on(cluster, monkeypatch) -> None:
+    monkeypatch.setattr(discoveries, "RETRY_S", 0.1)
+    odd = copy.deepcopy(POD)
+    odd["metadata"] |= {"name": "odd", "labels": ["x"]}
+    cluster.put(PODS, odd)
+    with following(cluster, "pod", run=discoveries.discover) as told:
+        wait_until(lambda: told.failures)
+        cluster.put(PODS, odd, "DELETED")
+        cluster.put(PODS, POD)
+        wait_until(lambda: told.groups)
 
 
 def test_in_a_pod(tmp_path, monkeypatch) -> None:

@@ -157,11 +157,7 @@ class _Set:
             _log.warning("discovery of Alertmanagers failed", extra={"reason": text})
             self._faults[name] = text
 
-        try:
-            await discover(discovery, tell, fail)
-        except Exception:  # noqa: BLE001 - logged and shown; the other discoverers go on
-            _log.exception("a discoverer of Alertmanagers has ended")
-            self._faults[name] = "it has ended by an error of ours; the log has it"
+        await discover(discovery, tell, fail)
 
     def _sync(self) -> None:
         groups = [group for number in sorted(self._groups) for group in self._groups[number]]

@@ -4,9 +4,9 @@ Static      once
 Files       when a file changes, which is seen within POLL_S; a file that cannot be read leaves
             what it said before
 HTTP        every refresh_interval; what cannot be fetched or read leaves what was said before
-Kubernetes  list and watch; kubernetes/ has it
 DNS         every refresh_interval; a name that is unknown has no targets, one that nobody can say
             anything about keeps what it had
+Kubernetes  list and watch; kubernetes/ has it
 
 `tell(groups)` gets all groups of a discoverer. What fails is told by `fail(text)`.
 """
@@ -14,6 +14,7 @@ DNS         every refresh_interval; a name that is unknown has no targets, one t
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -35,22 +36,37 @@ from trilens.scrape.discovery_config import (
     matching,
     read_group,
 )
-from trilens.scrape.discovery_groups import Group
+from trilens.scrape.discovery_groups import TARGETS_MAX, Group
 from trilens.scrape.dns_lookup import LookupFailed, lookup
 from trilens.scrape.dns_messages import Record
 from trilens.scrape.fetch import Budget, Fetched, Fetcher, ScrapeFailed
 from trilens.scrape.kubernetes.config import KubernetesDiscovery
 from trilens.scrape.kubernetes.follow import follow
 
+_log: Final = logging.getLogger("trilens.scrape")
 POLL_S: Final = 2.0
+RETRY_S: Final = 30.0  # after an error of ours
 HTTP_TIMEOUT_S: Final = 30.0
-TARGETS_MAX: Final = 200_000
 Tell = Callable[[Sequence[Group]], None]
 Fail = Callable[[str], None]
 
 
 async def discover(discovery: Discovery, tell: Tell, fail: Fail) -> None:
-    """Runs until it is cancelled, but for static groups."""
+    """Runs until it is cancelled, but for static groups. An error of ours is told, and it begins
+    anew: what was found stays.
+    """
+    is_going = True
+    while is_going:
+        try:
+            await _discover(discovery, tell, fail)
+            is_going = False
+        except Exception:  # noqa: BLE001 - logged and told
+            _log.exception("a discoverer has failed", extra={"discoverer": named(discovery)})
+            fail("it has failed by an error of ours; the log has it")
+            await asyncio.sleep(RETRY_S)
+
+
+async def _discover(discovery: Discovery, tell: Tell, fail: Fail) -> None:
     match discovery:
         case StaticDiscovery():
             tell(discovery.groups)

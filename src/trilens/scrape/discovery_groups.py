@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
+
+TARGETS_MAX: Final = 200_000  # of a discoverer
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,11 +150,7 @@ class Pool:
             _log.warning("discovery failed", extra={"job": self.job.name, "reason": text})
             self.discovery_errors[name] = text
 
-        try:
-            await discover(discovery, tell, fail)
-        except Exception:  # noqa: BLE001 - logged, shown, and the other targets go on
-            _log.exception("a discoverer has ended")
-            self.discovery_errors[name] = "it has ended by an error of ours; the log has it"
+        await discover(discovery, tell, fail)
 
     async def _follow(self) -> None:
         """Targets follow what is found."""

@@ -59,7 +59,8 @@ def _in_pod(discovery: KubernetesDiscovery) -> Access:
         )
     namespaces = discovery.namespaces
     if discovery.own_namespace:
-        namespaces = (*namespaces, (ACCOUNT / "namespace").read_text().strip())
+        own = (ACCOUNT / "namespace").read_text().strip()
+        namespaces = tuple(dict.fromkeys((*namespaces, own)))
     client = HttpConfig(
         credentials=Secret(path=ACCOUNT / "token"), tls=Tls(ca=Secret(path=ACCOUNT / "ca.crt"))
     )

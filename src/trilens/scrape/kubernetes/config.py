@@ -75,7 +75,7 @@ def read_kubernetes(section: Section, folder: Path) -> KubernetesDiscovery:
         api_server=section.text("api_server"),
         kubeconfig=folder / kubeconfig if kubeconfig else None,
         client=read_http(section, Files(folder, are_checked=True)),
-        namespaces=namespaces.texts("names"),
+        namespaces=tuple(dict.fromkeys(namespaces.texts("names"))),
         own_namespace=namespaces.boolean("own_namespace", default=False),
         selectors=_selectors(section, role),
         attached=Attached(

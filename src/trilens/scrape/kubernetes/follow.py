@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from trilens.scrape.discovery_groups import Group
+from trilens.scrape.discovery_groups import TARGETS_MAX, Group
 from trilens.scrape.kubernetes.access import Access, NoAccess, access_of
 from trilens.scrape.kubernetes.config import KubernetesDiscovery
 from trilens.scrape.kubernetes.endpoints import endpoints_group, slice_group
@@ -63,7 +63,11 @@ async def follow(
             await changed.wait()
             changed.clear()
             if all(store.is_listed for store in stores):
-                tell(await asyncio.to_thread(groups.made))
+                found = await asyncio.to_thread(groups.made)
+                if sum(len(group.targets) for group in found) > TARGETS_MAX:
+                    fail(f"more than {TARGETS_MAX} targets")
+                else:
+                    tell(found)
                 await asyncio.sleep(tell_s)
 
 

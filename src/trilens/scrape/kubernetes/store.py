@@ -3,7 +3,8 @@
     list     in pages; what is not in it any more goes
     watch    from the version of the list on, event by event; bookmarks bring the version forward
     410      the version is too old: listed anew, and what is there meanwhile stays
-    else     backoff, and watched on from the last version
+    else     backoff, and watched on from the last version; after many times listed anew
+    too big  a page that is too big is asked for again with fewer objects
 
 What fails is told by `fail(text)`; the objects that are known stay.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Any, Final
@@ -29,11 +31,12 @@ from trilens.scrape.kubernetes.resources import Object, Resource, key_of, trimme
 
 PAGE_OBJECTS: Final = 500
 OBJECTS_MAX: Final = 200_000
-BYTES_MAX: Final = 16 << 20  # of a page, and of an event
+BYTES_MAX: Final = 32 << 20  # of a page, and of an event
 REQUEST_S: Final = 30.0
 WATCH_S: Final = 300
 RETRY_S_MIN: Final = 0.8
 RETRY_S_MAX: Final = 30.0
+WATCH_S_MIN: Final = 1.0  # a watch that ends sooner is followed by a pause
 _GONE: Final = 410
 _TOO_MANY: Final = 429
 
@@ -85,6 +88,7 @@ class Store:
             headers={"accept": "application/json", "accept-encoding": "identity"},
         )
         self._version = ""
+        self._page_objects = PAGE_OBJECTS
         self._has_failed = False
 
     async def run(self) -> None:
@@ -92,17 +96,27 @@ class Store:
         retry_s = RETRY_S_MIN
         try:
             while True:
+                began, pause_s = time.monotonic(), 0.0
                 try:
                     if not self._version:
                         await self._list()
+                        began = time.monotonic()
                     await self._watch()
-                    retry_s = RETRY_S_MIN
                 except _Outdated:
                     self._version = ""
                 except _Failed as failure:
                     self._has_failed = True
                     self._fail(f"{self._url.path}: {failure}")
-                    await asyncio.sleep(max(retry_s * random.uniform(0.75, 1.25), failure.after_s))  # noqa: S311
+                    pause_s = max(retry_s, failure.after_s)
+                    if retry_s >= RETRY_S_MAX:
+                        self._version = ""  # a server that was restored may not know it
+                lasted_s = time.monotonic() - began
+                if lasted_s > RETRY_S_MAX:
+                    retry_s = RETRY_S_MIN
+                if not pause_s and lasted_s < WATCH_S_MIN:
+                    pause_s = retry_s
+                if pause_s:
+                    await asyncio.sleep(pause_s * random.uniform(0.75, 1.25))  # noqa: S311
                     retry_s = min(retry_s * 2, RETRY_S_MAX)
         finally:
             await self._client.close()
@@ -143,7 +157,7 @@ class Store:
             raise _Failed(f"an object that is none: {error!r}", RETRY_S_MAX) from None
 
     async def _page(self, following: str) -> bytes:
-        query = {**self._query, "limit": str(PAGE_OBJECTS)}
+        query = {**self._query, "limit": str(self._page_objects)}
         if following:
             query["continue"] = following
         try:
@@ -154,7 +168,10 @@ class Store:
                         parts.append(chunk)
                         size += len(chunk)
                         if size > BYTES_MAX:
-                            raise _Failed(f"a page of more than {BYTES_MAX} bytes", RETRY_S_MAX)
+                            is_one = self._page_objects == 1
+                            self._page_objects = max(1, self._page_objects // 4)
+                            after_s = RETRY_S_MAX if is_one else 0.0
+                            raise _Failed(f"a page of more than {BYTES_MAX} bytes", after_s)
         except TimeoutError:
             raise _Failed("out of time") from None
         return b"".join(parts)
