@@ -35,6 +35,7 @@ from trilens.present.prometheus_turns import Turns, Work
 from trilens.present.threads import Threads
 from trilens.query.ask import Asker
 from trilens.query.promql.errors import PromqlError
+from trilens.query.promql_cache.sample_cache import SampleCache
 from trilens.query.promql_store.known_series import KnownSeries
 from trilens.query.promql_store.refusals import from_refused
 from trilens.store.engine import Engine
@@ -129,6 +130,7 @@ class Prometheus:
     clock: Clock
     limits: PromqlLimits
     threads: Threads
+    cache: SampleCache | None = None
     known: KnownSeries = field(default_factory=KnownSeries)
     turns: Turns = field(init=False)
 
@@ -163,7 +165,7 @@ class Prometheus:
     async def _answer(self, call: Call, request: Request) -> Response:
         form = await self._form(request)
         ask = Asker(self.engine, self.limits.ask())
-        question = Question(form, ask, self.limits, self.program, self.known)
+        question = Question(form, ask, self.limits, self.program, self.known, self.cache)
         is_packed = "gzip" in request.headers.get("accept-encoding", "")
         if call in _IN_TURN:
             work = _work(call, question, is_packed=is_packed)

@@ -22,6 +22,7 @@ from trilens.query.promql.parser import parse
 from trilens.query.promql.parser_types import children, type_of
 from trilens.query.promql.printer import pretty
 from trilens.query.promql.tree_json import tree_json
+from trilens.query.promql_cache.sample_cache import SampleCache
 from trilens.query.promql_store import catalog
 from trilens.query.promql_store.known_series import KnownSeries
 from trilens.query.promql_store.light import OutgrownError
@@ -58,6 +59,7 @@ class Question:
     limits: PromqlLimits
     program: Program
     known: KnownSeries
+    cache: SampleCache | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,7 @@ class _Run:
     def value(self, grid: Grid) -> Value:
         ask, limits = self.question.ask, self.question.limits
         within = SelectLimits(limits.series, limits.samples)
-        self.source = EngineSource(ask, within, self.question.known)
+        self.source = EngineSource(ask, within, self.question.known, cache=self.question.cache)
         timeout_ms = self._length_ms("timeout", int(limits.seconds * 1000))
         may_use = Limits(
             samples_max=limits.samples,

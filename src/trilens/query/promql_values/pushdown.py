@@ -21,7 +21,14 @@ from trilens.query.promql_values.aggregate import aggregate
 from trilens.query.promql_values.annotations import Annotations
 from trilens.query.promql_values.context import Budget
 from trilens.query.promql_values.moments import positive_ms, shift_of
-from trilens.query.promql_values.values import METRIC_NAME, Grid, Scalar, Vector
+from trilens.query.promql_values.values import (
+    METRIC_NAME,
+    Flags,
+    Floats,
+    Grid,
+    Scalar,
+    Vector,
+)
 
 AGGREGATIONS: Final = frozenset({"avg", "count", "group", "max", "min", "sum"})
 # Those that look at what a counter reached before it was set back.
@@ -56,6 +63,25 @@ class GridQuery:
     without: bool = False
     # Without an aggregation: what may be among so many largest at some moment; smallest if < 0.
     extremes: int = 0
+
+
+def needs_finite(query: GridQuery) -> bool:
+    """Whether values that are not finite are for those who work with samples."""
+    return bool(query.function) or query.aggregation not in {"", "count", "group"}
+
+
+def largest(values: Floats, is_there: Flags, extremes: int) -> Flags:
+    """[series]: what may be among so many largest (smallest if < 0) at some step, equal ones too.
+
+    Values [series, step] are no NaN where they are there.
+    """
+    count = abs(extremes)
+    if len(values) <= count:
+        return np.ones(len(values), np.bool_)
+    ranked = np.where(is_there, values if extremes > 0 else np.negative(values), -np.inf)
+    least = np.partition(ranked, -count, axis=0)[-count]
+    chosen: Flags = (is_there & (ranked >= least)).any(axis=1)
+    return chosen
 
 
 @runtime_checkable

@@ -1,0 +1,135 @@
+"""One metric in memory: its series, and all their samples since a moment.
+
+    select    series with samples                    as promql_store/source.py
+    grids     what a function makes of them          as promql_store/grids.py
+
+A CachedMetric does not change: with what has been loaded since it is another one. What NumPy makes
+of samples otherwise than machine code (values that are not finite) is left to select().
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from trilens.query.promql_cache.chunks import Grids, NotFiniteError, Places, Segment, read
+from trilens.query.promql_cache.series_table import SERIES_BYTES, Matchers, SeriesTable
+from trilens.query.promql_values.pushdown import GridQuery, largest, needs_finite
+from trilens.query.promql_values.values import Flags, Floats, Labels, RawSeries, Vector
+from trilens.store.sample_changes import Mark
+
+# Between two of them somebody looks whether the query has to end.
+_POINTS_A_PART: Final = 2_000_000
+_POINTS_MIN: Final = 100_000  # of a part: less is not worth another thread
+_THREADS: Final = max(1, min(os.cpu_count() or 1, 8))
+_pool: Final = ThreadPoolExecutor(_THREADS, thread_name_prefix="promql-grids")
+
+
+@dataclass(frozen=True, slots=True)
+class CachedMetric:
+    """All samples later than `after_ms`, as they were at `mark`.
+
+    `version` is that of the series then (RawStream.series_version).
+    """
+
+    series: SeriesTable
+    segments: tuple[Segment, ...]
+    after_ms: int
+    mark: Mark
+    version: str
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(one.size_bytes for one in self.segments) + SERIES_BYTES * len(self.series)
+
+    def select(
+        self, matchers: Matchers, start_ms: int, end_ms: int, samples_max: int
+    ) -> list[RawSeries] | None:
+        """In the order of labels, those with samples; None where samples are more than so many."""
+        found = self.series.selection(matchers)
+        samples = read(self.segments, found.places, start_ms, end_ms, samples_max)
+        if samples is None:
+            return None
+        series, first = [], 0
+        for labels, end in zip(found.labels, samples.ends.tolist(), strict=True):
+            if end > first:
+                part = slice(first, end)
+                series.append(RawSeries(labels, samples.times_ms[part], samples.values[part]))
+            first = end
+        return series
+
+    def grids(
+        self, query: GridQuery, series_max: int, points_max: int, check: Callable[[], None]
+    ) -> Vector | None:
+        """None where it is more than that, or not for machine code. `check` raises to end it."""
+        found = self.series.selection(query.matchers)
+        groups, labels = np.arange(len(found.labels), dtype=np.uint32), found.labels
+        if query.aggregation:
+            grouping = self.series.grouping(query)
+            groups, labels = grouping.groups, grouping.labels
+        steps = query.grid.count
+        if len(found.labels) > series_max or len(labels) * steps > points_max:
+            return None
+        try:
+            values, is_there = self._folded(query, found.places, groups, len(labels), check)
+        except NotFiniteError:
+            return None
+        if needs_finite(query) and not np.isfinite(values[is_there]).all():
+            return None
+        if query.extremes and np.isnan(values[is_there]).any():
+            return None
+        return _vector(query, labels, values, is_there)
+
+    def _folded(
+        self,
+        query: GridQuery,
+        places: Places,
+        groups: Places,
+        group_count: int,
+        check: Callable[[], None],
+    ) -> tuple[Floats, Flags]:
+        points = len(places) * query.grid.count
+        threads = min(_THREADS, max(1, points // _POINTS_MIN))
+        shared = Grids(query, group_count, is_finite=needs_finite(query))
+        # Series of one group may be in several parts: each thread adds up its own.
+        own = [shared] + [
+            Grids(query, group_count, is_finite=needs_finite(query))
+            if query.aggregation
+            else shared
+            for _ in range(threads - 1)
+        ]
+        parts = max(threads, -(-points // _POINTS_A_PART))
+        edges = np.linspace(0, len(places), parts + 1).astype(int).tolist()
+
+        def fold(thread: int) -> None:
+            for part in range(thread, parts, threads):
+                check()
+                within = slice(edges[part], edges[part + 1])
+                own[thread].add(self.segments, places[within], groups[within])
+
+        others = [_pool.submit(fold, thread) for thread in range(1, threads)]
+        try:
+            fold(0)
+        finally:
+            for one in others:
+                one.exception()
+        for one in others:
+            one.result()
+        for grids in own[1:]:
+            if grids is not shared:
+                shared.add_all(grids)
+        return shared.result()
+
+
+def _vector(query: GridQuery, labels: list[Labels], values: Floats, is_there: Flags) -> Vector:
+    rows = np.flatnonzero(is_there.any(axis=1))
+    if query.extremes:
+        rows = rows[largest(values[rows], is_there[rows], query.extremes)]
+    if len(rows) == len(labels):
+        return Vector(list(labels), values, is_there)
+    return Vector([labels[row] for row in rows.tolist()], values[rows], is_there[rows])

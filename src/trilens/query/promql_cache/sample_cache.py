@@ -1,0 +1,259 @@
+"""Metrics that are asked for, held in memory: a question about them needs no statement.
+
+    asked for, not there     the engine answers, and the metric is fetched meanwhile
+    asked for, there         what has been loaded since is fetched first, for all metrics that are
+                             there, in one statement; where nothing has, none is asked
+    not asked for a while    forgotten; as is what was asked for the longest ago where room is short
+    rows were removed        all are forgotten
+
+Nothing is written here, and what is here is in the store. Values are the store's: docs/decisions/
+0011 says why they are held, and what that costs.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Final
+
+from trilens.errors import Refused
+from trilens.query.ask import Asker, AskLimits
+from trilens.query.promql_cache.cached_metric import CachedMetric
+from trilens.query.promql_cache.filling import (
+    ROWS_MAX,
+    UnfitError,
+    filled,
+    refreshed,
+    tidied,
+)
+from trilens.query.promql_cache.series_table import Matchers
+from trilens.query.promql_store.series import metric_is
+from trilens.store.engine import Engine
+from trilens.store.sample_changes import SampleChanges
+
+# One metric may fill this share.
+_SHARE_OF_ONE: Final = 0.75
+# More is fetched than was asked for, so that a little more is there too.
+_MORE_MS: Final = 900_000
+_FORGET_S: Final = 600.0
+_UNFIT_S: Final = 300.0
+_UNFIT_MAX: Final = 10_000
+_WANTED_MAX: Final = 1_000
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Use:
+    """How a metric is asked for: when last, and from when on in this while and the one before."""
+
+    asked_s: float
+    earliest_ms: int
+    before_ms: int
+    begun_s: float
+
+    def note(self, start_ms: int, now_s: float) -> None:
+        if now_s - self.begun_s > _FORGET_S:
+            self.before_ms, self.earliest_ms, self.begun_s = self.earliest_ms, start_ms, now_s
+        self.asked_s = now_s
+        self.earliest_ms = min(self.earliest_ms, start_ms)
+
+    def needed_ms(self) -> int:
+        return min(self.earliest_ms, self.before_ms)
+
+
+@dataclass(slots=True)
+class SampleCache:
+    """`changes` is of the one program that writes to the engine. Thread-safe.
+
+    close() must be called; what it fetches in the background ends with it.
+    """
+
+    engine: Engine
+    changes: SampleChanges
+    size_bytes_max: int
+    limits: AskLimits = field(default_factory=lambda: AskLimits(60.0, 256 << 20, ROWS_MAX + 1))
+    _held: OrderedDict[str, CachedMetric] = field(default_factory=OrderedDict)
+    _uses: dict[str, _Use] = field(default_factory=dict)
+    _unfit: dict[str, float] = field(default_factory=dict)  # until when
+    _wanted: OrderedDict[str, int] = field(default_factory=OrderedDict)  # after_ms
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _refreshing: threading.Lock = field(default_factory=threading.Lock)
+    _has_work: threading.Condition = field(init=False)
+    _worker: threading.Thread | None = None
+    _running: Asker | None = None
+    _is_closed: bool = False
+
+    def __post_init__(self) -> None:
+        self._has_work = threading.Condition(self._lock)
+
+    def get(self, matchers: Matchers, start_ms: int, ask: Asker) -> CachedMetric | None:
+        """The metric that matchers name, if all its samples after `start_ms` are there.
+
+        Raises Refused.
+        """
+        metric = metric_is(matchers)
+        if not metric:
+            return None
+        held = self._usable(metric, start_ms)
+        if held is None:
+            self._want(metric, start_ms)
+            return None
+        if self.changes.since(held.mark):
+            self._refresh(metric, ask)
+            held = self._usable(metric, start_ms)
+        return held
+
+    def size_bytes(self) -> int:
+        with self._lock:
+            return sum(one.size_bytes for one in self._held.values())
+
+    def close(self) -> None:
+        with self._lock:
+            self._is_closed = True
+            self._has_work.notify_all()
+            worker, running = self._worker, self._running
+        if running is not None:
+            running.stop()
+        if worker is not None:
+            worker.join()
+
+    def wait_filled(self, within_s: float) -> bool:
+        """Returns whether everything that was asked for has been fetched, or was not fit."""
+        deadline_s = time.monotonic() + within_s
+        while time.monotonic() < deadline_s:
+            with self._lock:
+                if not self._wanted and self._running is None:
+                    return True
+            time.sleep(0.01)
+        return False
+
+    def _usable(self, metric: str, start_ms: int) -> CachedMetric | None:
+        now_s = time.monotonic()
+        with self._lock:
+            held = self._held.get(metric)
+            if held is None:
+                return None
+            if self.changes.since(held.mark) is None:
+                self._forget(metric)
+                return None
+            self._uses[metric].note(start_ms, now_s)
+            self._held.move_to_end(metric)
+        return held if held.after_ms <= start_ms else None
+
+    def _forget(self, metric: str) -> None:
+        self._held.pop(metric, None)
+        self._uses.pop(metric, None)
+
+    # --- what has been loaded since
+
+    def _refresh(self, metric: str, ask: Asker) -> None:
+        with self._refreshing:
+            self._forget_unused()
+            with self._lock:
+                held = list(self._held.values())
+                own = self._held.get(metric)
+            mark = self.changes.mark()
+            if own is None or not self.changes.since(own.mark):
+                return  # another one has just done it
+            oldest = min((one.mark for one in held), key=lambda mark: mark.batches)
+            batches = self.changes.since(oldest)
+            if batches is None:
+                self._put([], held)
+                return
+            try:
+                fresh = refreshed(held, batches, mark, ask)
+                tidy = [tidied(one, self._needed_ms(name)) for name, one in fresh.items()]
+            except (UnfitError, MemoryError):
+                tidy = []
+            self._put(tidy, held)
+
+    def _needed_ms(self, metric: str) -> int:
+        with self._lock:
+            use = self._uses.get(metric)
+            return -(2**62) if use is None else use.needed_ms() - _MORE_MS
+
+    def _put(self, fresh: list[CachedMetric], before: list[CachedMetric]) -> None:
+        """Instead of those before, unless they have been replaced meanwhile."""
+        now = {one.series.metric: one for one in fresh}
+        with self._lock:
+            for one in before:
+                metric = one.series.metric
+                if self._held.get(metric) is not one:
+                    continue
+                if metric in now:
+                    self._held[metric] = now[metric]
+                else:
+                    self._forget(metric)
+            self._make_room()
+
+    def _forget_unused(self) -> None:
+        now_s = time.monotonic()
+        with self._lock:
+            for metric in [
+                name for name, use in self._uses.items() if now_s - use.asked_s > _FORGET_S
+            ]:
+                self._forget(metric)
+
+    def _make_room(self) -> None:
+        size_bytes = sum(one.size_bytes for one in self._held.values())
+        while size_bytes > self.size_bytes_max:
+            metric, oldest = next(iter(self._held.items()))
+            size_bytes -= oldest.size_bytes
+            self._forget(metric)
+
+    # --- metrics that are not there
+
+    def _want(self, metric: str, start_ms: int) -> None:
+        now_s = time.monotonic()
+        with self._lock:
+            if self._is_closed or self._unfit.get(metric, 0.0) > now_s:
+                return
+            if len(self._wanted) >= _WANTED_MAX:
+                return
+            after_ms = start_ms - _MORE_MS
+            self._wanted[metric] = min(after_ms, self._wanted.get(metric, after_ms))
+            if self._worker is None:
+                self._worker = threading.Thread(target=self._work, name="promql-cache", daemon=True)
+                self._worker.start()
+            self._has_work.notify_all()
+
+    def _work(self) -> None:
+        while True:
+            with self._lock:
+                while not self._wanted and not self._is_closed:
+                    self._has_work.wait()
+                if self._is_closed:
+                    return
+                metric, after_ms = self._wanted.popitem(last=False)
+                ask = self._running = Asker(self.engine, self.limits)
+            try:
+                self._fill(metric, after_ms, ask)
+            except (UnfitError, MemoryError):
+                self._is_unfit(metric)
+            except Refused as refused:
+                self._is_unfit(metric)
+                _log.info("a metric is not held", extra={"reason": refused.message[:200]})
+            finally:
+                with self._lock:
+                    self._running = None
+
+    def _fill(self, metric: str, after_ms: int, ask: Asker) -> None:
+        mark = self.changes.mark()
+        size_bytes_max = int(_SHARE_OF_ONE * self.size_bytes_max)
+        one = filled(metric, after_ms, mark, ask, size_bytes_max)
+        now_s = time.monotonic()
+        with self._lock:
+            self._held[metric] = one
+            self._held.move_to_end(metric)
+            self._uses[metric] = _Use(now_s, after_ms + _MORE_MS, after_ms + _MORE_MS, now_s)
+            self._make_room()
+
+    def _is_unfit(self, metric: str) -> None:
+        with self._lock:
+            if len(self._unfit) >= _UNFIT_MAX:
+                self._unfit.clear()
+            self._unfit[metric] = time.monotonic() + _UNFIT_S

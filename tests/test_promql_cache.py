@@ -1,0 +1,481 @@
+"""Metrics held in memory: what is asked of them is what the engine's samples give, at any time."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import count, pairwise
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import test_promql_conformance as conformance
+import test_promql_pushdown as pushdown
+from querying import T0_MS, asker, clear, engine, insert, series
+from test_promql_conformance import CASES, FILES, STATE
+from test_promql_pushdown import bits, counters_and_gauges, one_series, point, some_of
+from trilens.query.promql.ast import Matcher
+from trilens.query.promql.parser import parse
+from trilens.query.promql_cache import cached_metric, filling
+from trilens.query.promql_cache.chunks import Rows, merge, pack, read
+from trilens.query.promql_cache.sample_cache import SampleCache
+from trilens.query.promql_store.source import EngineSource
+from trilens.query.promql_values.annotations import Annotations
+from trilens.query.promql_values.evaluate import evaluate
+from trilens.query.promql_values.labels import drop_labels
+from trilens.query.promql_values.pushdown import GridQuery
+from trilens.query.promql_values.values import Grid, RawSeries, Vector
+
+LARGE = 64 << 20
+EARLY_MS, LATE_MS = -(2**62), 2**62
+STALE = float(np.int64(pushdown.STALE_BITS).view(np.float64))
+_ids = count(10_000)
+_batches = count(1)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tables():
+    clear()
+    engine().command("TRUNCATE TABLE trilens.histogram_rows")
+
+
+@pytest.fixture
+def cache() -> Iterator[SampleCache]:
+    held = SampleCache(engine(), engine().changes, LARGE)
+    yield held
+    held.close()
+
+
+# --- chunks
+
+values = st.one_of(
+    st.integers(-(10**6), 10**6).map(lambda n: (n, 0)),
+    st.integers(-(10**6), 10**6).map(lambda n: (n, 2)),
+    st.tuples(st.integers(-(2**63), 2**63 - 1), st.sampled_from((0, 3, 9, 18))),
+    st.floats(allow_nan=True).map(lambda value: (bits(value), 127)),
+)
+
+
+@st.composite
+def rows_of_series(draw) -> list[tuple[int, int, int, int]]:
+    """(series, time, mantissa, exponent), some regular, some with wild times."""
+    found = []
+    for number in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(-(10**12), 10**13))
+        step = draw(st.sampled_from((1, 15_000, 40_000, 10**10)))
+        length = draw(st.sampled_from((1, 2, 20, 256, 257, 600)))
+        jitter = draw(st.sampled_from((0, 3, 300, 10**6)))
+        some = draw(st.lists(values, min_size=1, max_size=12))
+        random = np.random.default_rng(number)
+        for place in range(length):
+            at_ms = start + place * step + int(random.integers(-jitter, jitter + 1))
+            found.append((number, at_ms, *some[int(random.integers(0, len(some)))]))
+    return found
+
+
+def packed(rows, ids):
+    columns = zip(*rows, strict=True) if rows else ((), (), (), ())
+    numbers, times_ms, mantissas, exponents = (list(column) for column in columns)
+    return pack(
+        Rows(
+            ids[numbers] if numbers else np.empty(0, np.uint64),
+            np.array(times_ms, np.int64),
+            np.array(mantissas, np.int64),
+            np.array(exponents, np.int8),
+        ),
+        np.sort(ids),
+        np.argsort(ids).astype(np.uint32),
+        len(ids),
+    )
+
+
+def value_bits(mantissa: int, exponent: int) -> int:
+    return mantissa if exponent == 127 else bits(float(mantissa) / 10.0**exponent)
+
+
+def expected(rows, number: int, after_ms: int, until_ms: int) -> dict[int, int]:
+    """Bits by time: of several the greatest."""
+    found: dict[int, int] = {}
+    for own, at_ms, mantissa, exponent in rows:
+        if own == number and after_ms < at_ms <= until_ms:
+            found[at_ms] = max(found.get(at_ms, -(2**63)), value_bits(mantissa, exponent))
+    return dict(sorted(found.items()))
+
+
+@given(rows=rows_of_series(), cuts=st.lists(st.floats(0, 1), max_size=3), seed=st.integers(0, 99))
+@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+def test_what_is_packed_is_read_again(rows, cuts, seed):
+    """In any order, in several segments, those merged, and any part of it."""
+    random = np.random.default_rng(seed)
+    ids = random.permutation(np.arange(7, 12, dtype=np.uint64) * 2**60)
+    shuffled = [rows[place] for place in random.permutation(len(rows))] if seed % 2 else rows
+    edges = sorted({0, len(rows), *(int(cut * len(rows)) for cut in cuts)})
+    segments = [packed(shuffled[a:b], ids) for a, b in pairwise(edges)]
+    times_ms = sorted(at_ms for _, at_ms, _, _ in rows)
+    after_ms, until_ms = times_ms[len(times_ms) // 3], times_ms[-1 - len(times_ms) // 4]
+    places = np.array([0, 1, 2, 3, 4], np.uint32)
+    for parts, low in ((segments, EARLY_MS), ([merge(segments, 5, after_ms)], after_ms)):
+        for span in ((low, LATE_MS), (max(low, after_ms), until_ms), (max(low, until_ms), LATE_MS)):
+            got = read(parts, places, *span, samples_max=10**6)
+            assert got is not None
+            starts = [0, *got.ends.tolist()[:-1]]
+            for number, (start, end) in enumerate(zip(starts, got.ends.tolist(), strict=True)):
+                found = dict(
+                    zip(
+                        got.times_ms[start:end].tolist(),
+                        got.values[start:end].view(np.int64).tolist(),
+                        strict=True,
+                    )
+                )
+                assert found == expected(rows, number, *span)
+                assert len(found) == end - start
+
+
+def test_regular_samples_take_little():
+    times_ms = T0_MS + np.arange(5_000) * 15_000
+    totals = np.cumsum(np.random.default_rng(1).integers(0, 100, 5_000))
+    rows = [(0, int(at_ms), int(total), 0) for at_ms, total in zip(times_ms, totals, strict=True)]
+    segment = packed(rows, np.array([5], np.uint64))
+    assert segment.size_bytes / len(rows) < 1.3
+
+
+def test_an_exponent_that_is_none():
+    for exponent in (-1, 19, 126):
+        with pytest.raises(ValueError, match="none"):
+            packed([(0, 1, 1, exponent)], np.array([5], np.uint64))
+
+
+# --- what is computed
+
+
+class Cached(EngineSource):
+    """Waits until what is asked for is there, and counts what was computed from it."""
+
+    def __init__(self, cache: SampleCache) -> None:
+        super().__init__(asker(), light_samples_max=0, cache=cache)
+        self.computed = self.left = self.read = 0
+
+    def grids(self, query: GridQuery) -> Vector | None:
+        self.fetch(query.matchers, query.grid.start_ms - query.range_ms)
+        vector = super().grids(query)
+        self.left += vector is None
+        self.computed += vector is not None
+        return vector
+
+    def select(self, selector, start_ms, end_ms) -> list[RawSeries]:
+        if self.fetch(selector.matchers, start_ms):
+            self.read += 1
+        return super().select(selector, start_ms, end_ms)
+
+    def fetch(self, matchers, start_ms: int) -> bool:
+        assert self.cache is not None
+        is_there = self.cache.get(matchers, start_ms, self.ask) is not None
+        if not is_there:
+            assert self.cache.wait_filled(30)
+            is_there = self.cache.get(matchers, start_ms, self.ask) is not None
+        return is_there
+
+
+def assert_equal(query: str, grid: Grid, source: EngineSource) -> None:
+    notes, raw_notes = Annotations(), Annotations()
+    found = evaluate(parse(query), grid, source, notes)
+    wanted = evaluate(parse(query), grid, pushdown.Raw(), raw_notes)
+    assert isinstance(found, Vector)
+    assert isinstance(wanted, Vector)
+    rows = {labels: row for row, labels in enumerate(found.labels)}
+    assert set(rows) == set(wanted.labels), query
+    order = [rows[labels] for labels in wanted.labels]
+    values, there = found.values[order], found.is_there[order]
+    assert np.array_equal(there, wanted.is_there), query
+    scale = np.abs(wanted.values[there & np.isfinite(wanted.values)]).max(initial=0.0)
+    np.testing.assert_allclose(
+        values[there], wanted.values[there], rtol=1e-12, atol=1e-14 * scale, err_msg=query
+    )
+    assert notes.infos(query) == raw_notes.infos(query)
+
+
+@given(
+    made=counters_and_gauges(),
+    start_ms=st.integers(-60_000, 600_000),
+    step_ms=st.sampled_from((15_000, 60_000, 7_001, 1_000)),
+    steps=st.sampled_from((1, 1, 2, 40)),
+)
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+def test_grids_and_samples_are_the_same(made, start_ms, step_ms, steps):
+    grid = Grid(T0_MS + start_ms, step_ms, steps)
+    metric = pushdown.store(made)
+    held = SampleCache(engine(), engine().changes, LARGE)
+    source = Cached(held)
+    more = [f"quantile_over_time(0.3, {metric}[2m])", f"deriv({metric}[3m])",
+            f"max_over_time(rate({metric}[1m])[3m:20s])", f"{metric} + {metric}"]  # fmt: skip
+    for query in [*some_of(pushdown.queries(metric), len(made) + start_ms), *more]:
+        assert_equal(query, grid, source)
+    assert source.computed
+    assert source.read
+    held.close()
+
+
+def test_parts_and_threads(cache, monkeypatch):
+    """Series of one group may be in several parts, and in several threads."""
+    random = np.random.default_rng(7)
+    metric = pushdown.store([one_series(random, 0.0) for _ in range(40)])
+    monkeypatch.setattr(cached_metric, "_POINTS_A_PART", 40)
+    monkeypatch.setattr(cached_metric, "_POINTS_MIN", 40)
+    monkeypatch.setattr(filling, "_ROWS_A_PART", 50)
+    source = Cached(cache)
+    for query in some_of(pushdown.queries(metric), 5):
+        assert_equal(query, Grid(T0_MS + 60_000, 15_000, 40), source)
+    assert source.computed
+
+
+def test_a_query_ends_when_nobody_waits(cache):
+    metric = pushdown.store([[(n * 15_000, float(n)) for n in range(40)]])
+    source = Cached(cache)
+    query = f"rate({metric}[2m])"
+    assert_equal(query, Grid(T0_MS + 60_000, 15_000, 20), source)
+    source.ask._is_stopped = True
+    with pytest.raises(Exception, match="canceled"):
+        evaluate(parse(query), Grid(T0_MS + 60_000, 15_000, 20), source, Annotations())
+
+
+class Remembering(pushdown.Computing):
+    """The series of one state of a file of cases, from memory."""
+
+    cache: SampleCache
+
+    def __init__(self, state: str) -> None:
+        super().__init__(state)
+        self._one_state = Matcher(STATE, "=", state)
+
+    def grids(self, query: GridQuery) -> Vector | None:
+        without = tuple(sorted({*query.grouping, STATE})) if query.without else query.grouping
+        matchers = (*query.matchers, self._one_state)
+        vector = Cached(self.cache).grids(replace(query, matchers=matchers, grouping=without))
+        if vector is None:
+            return None
+        vector.labels = [drop_labels(labels, [STATE]) for labels in vector.labels]
+        pushdown.Computing.computed += 1
+        return vector
+
+
+@pytest.mark.skipif(not FILES, reason="the cases are not on this machine")
+@pytest.mark.parametrize(
+    "name",
+    ["aggregators.test", "at_modifier.test", "operators.test", "range_queries.test",
+     "selectors.test", "staleness.test"],
+)  # fmt: skip
+def test_prometheus_cases(name, monkeypatch, cache):
+    known = {case for case in conformance.known_failing() if case.startswith(f"{name}:")}
+    monkeypatch.setattr(Remembering, "cache", cache, raising=False)
+    monkeypatch.setattr(conformance, "Stored", Remembering)
+    before = pushdown.Computing.computed
+    failing = conformance.run_file(CASES / name).failing
+    assert failing.keys() == known, failing
+    assert pushdown.Computing.computed > before
+
+
+# --- what changes
+
+
+def loaded(metric: str, *points: tuple[int, int, float], labels: bool = True, **more) -> None:
+    """One batch: (series, time, value)."""
+    batch = next(_batches)
+    if labels:
+        numbers = sorted({number for number, _, _ in points})
+        insert("series_rows", [
+            series(number, metric, {"n": str(number)}) | {"_batch": batch} for number in numbers
+        ])  # fmt: skip
+    insert("sample_rows", [
+        point(metric, number, at_ms, value) | {"_batch": batch} | more
+        for number, at_ms, value in points
+    ])  # fmt: skip
+    engine().changes.loaded(batch)
+
+
+def shown(metric: str, cache: SampleCache) -> tuple[dict[str, list[float]], bool]:
+    """All values by series, and whether they came from memory."""
+    selector = parse(metric)
+    is_held = cache.get(selector.matchers, T0_MS - 60_000, asker()) is not None
+    source = EngineSource(asker(), light_samples_max=0, cache=cache)
+    found = source.select(selector, T0_MS - 60_000, T0_MS + 600_000)
+    return {dict(one.labels)["n"]: one.values.tolist() for one in found}, is_held
+
+
+@pytest.fixture
+def metric():
+    return f"held{next(_ids)}"
+
+
+@pytest.fixture
+def held(cache, metric) -> SampleCache:
+    loaded(metric, (1, 0, 1.0), (1, 15_000, 2.0), (2, 0, 5.0))
+    assert shown(metric, cache) == ({"1": [1.0, 2.0], "2": [5.0]}, False)
+    assert cache.wait_filled(30)
+    assert shown(metric, cache) == ({"1": [1.0, 2.0], "2": [5.0]}, True)
+    return cache
+
+
+def test_nothing_is_asked_where_nothing_came(held, metric):
+    source = EngineSource(asker(), cache=held)
+    assert source.select(parse(metric), T0_MS - 60_000, T0_MS + 600_000)
+    assert not source.ask.asked
+
+
+def test_what_came_since(held, metric):
+    loaded(metric, (1, 30_000, 3.0), labels=False)
+    assert shown(metric, held) == ({"1": [1.0, 2.0, 3.0], "2": [5.0]}, True)
+    loaded(metric, (2, 7_000, 6.0), (2, 0, 4.0), (1, 15_000, 9.0), labels=False)  # late, and twice
+    assert shown(metric, held) == ({"1": [1.0, 9.0, 3.0], "2": [5.0, 6.0]}, True)
+    for n in range(30):
+        loaded(metric, (1, 60_000 + n, float(n)), labels=False)
+        assert shown(metric, held)[0]["1"][-1] == n
+
+
+def test_many_batches_are_named_by_their_range(held, metric, monkeypatch):
+    monkeypatch.setattr(filling, "_NAMED_BATCHES_MAX", 2)
+    for n in range(4):
+        loaded(metric, (1, 30_000 + n, 3.0), labels=False)
+    assert shown(metric, held)[0]["1"] == [1.0, 2.0, 3.0, 3.0, 3.0, 3.0]
+
+
+def test_a_new_series(held, metric):
+    loaded(metric, (3, 0, 7.0), (1, 30_000, 3.0))
+    assert shown(metric, held)[0] == {"1": [1.0, 2.0, 3.0], "2": [5.0], "3": [7.0]}
+    assert shown(metric, held)[1]
+
+
+def test_labels_that_come_after_samples(held, metric):
+    loaded(metric, (4, 0, 7.0), (4, 15_000, 8.0), labels=False)
+    assert shown(metric, held)[0] == {"1": [1.0, 2.0], "2": [5.0]}
+    loaded(metric, (4, 30_000, 9.0))
+    assert shown(metric, held)[0]["4"] == [7.0, 8.0, 9.0]
+
+
+def test_other_metrics_that_are_held(held, metric):
+    other = f"{metric}_other"
+    loaded(other, (1, 0, 70.0))
+    shown(other, held)
+    assert held.wait_filled(30)
+    loaded(other, (1, 15_000, 71.0), labels=False)
+    loaded(metric, (1, 30_000, 3.0), labels=False)
+    assert shown(other, held) == ({"1": [70.0, 71.0]}, True)
+    assert shown(metric, held) == ({"1": [1.0, 2.0, 3.0], "2": [5.0]}, True)
+
+
+def test_what_is_deleted(held, metric):
+    engine().command(f"DELETE FROM trilens.sample_rows WHERE metric = '{metric}' AND series_id = 2")
+    assert shown(metric, held) == ({"1": [1.0, 2.0]}, False)
+    assert held.wait_filled(30)
+    assert shown(metric, held) == ({"1": [1.0, 2.0]}, True)
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+def test_a_histogram(cache, metric, is_early):
+    def histogram() -> None:
+        batch = next(_batches)
+        insert("series_rows", [series(9, metric, {"n": "9"}) | {"_batch": batch}])
+        insert("histogram_rows", [{"metric": metric, "series_id": 9, "timestamp": T0_MS / 1000}])
+        engine().changes.loaded(batch)
+
+    if is_early:
+        histogram()
+    loaded(metric, (1, 0, 1.0))
+    shown(metric, cache)
+    assert cache.wait_filled(30)
+    if not is_early:
+        assert shown(metric, cache)[1]
+        histogram()
+    assert not shown(metric, cache)[1]
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+def test_start_timestamps(cache, metric, is_early):
+    start = {"start_timestamp": T0_MS / 1000 - 1}
+    loaded(metric, (1, 0, 1.0), **(start if is_early else {}))
+    shown(metric, cache)
+    assert cache.wait_filled(30)
+    if not is_early:
+        assert shown(metric, cache)[1]
+        loaded(metric, (1, 15_000, 2.0), labels=False, **start)
+    assert not shown(metric, cache)[1]
+
+
+def test_from_earlier_on(held, metric):
+    loaded(metric, (1, -3_600_000, 0.5))
+    selector, source = parse(metric), EngineSource(asker(), light_samples_max=0, cache=held)
+    for is_there in (False, True):
+        asked = len(source.ask.asked)
+        found = source.select(selector, T0_MS - 7_200_000, T0_MS + 600_000)
+        assert found[0].values.tolist() == [0.5, 1.0, 2.0]
+        assert (len(source.ask.asked) == asked) is is_there
+        assert held.wait_filled(30)
+
+
+def test_two_identities_with_the_same_labels(cache, metric):
+    loaded(metric, (1, 0, 1.0))
+    insert("series_rows", [series(next(_ids), metric, {"n": "1"})])
+    shown(metric, cache)
+    assert cache.wait_filled(30)
+    assert not shown(metric, cache)[1]
+
+
+def test_what_has_no_room(metric):
+    small = SampleCache(engine(), engine().changes, 2_000)
+    loaded(metric, *((n, 0, 1.0) for n in range(20)))
+    shown(metric, small)
+    assert small.wait_filled(30)
+    assert not shown(metric, small)[1]
+    assert not small.size_bytes()
+    small.close()
+
+
+def test_the_least_recent_goes_first(metric):
+    names = [f"{metric}_{n}" for n in range(4)]
+    small = SampleCache(engine(), engine().changes, 1_000)
+    for name in names:
+        loaded(name, (1, 0, 1.0))
+    for name in names:
+        shown(name, small)
+        assert small.wait_filled(30)
+    assert small.size_bytes() <= 1_000
+    assert next(shown(name, small)[1] for name in reversed(names))
+    assert not shown(names[0], small)[1]
+    small.close()
+
+
+def test_asked_and_loaded_at_once(held, metric):
+    """Each question sees all that was loaded before it was asked."""
+    done, wrong = threading.Event(), []
+    newest = [0]
+
+    def ask() -> None:
+        while not done.is_set():
+            least = newest[0]
+            found = shown(metric, held)[0]["1"]
+            if len(found) < least + 2:
+                wrong.append((least, len(found)))
+
+    askers = [threading.Thread(target=ask) for _ in range(3)]
+    for one in askers:
+        one.start()
+    for n in range(60):
+        loaded(metric, (1, 30_000 + n * 1_000, float(n)), labels=n % 10 == 0)
+        newest[0] = n + 1
+    done.set()
+    for one in askers:
+        one.join()
+    assert not wrong
+    assert len(shown(metric, held)[0]["1"]) == 62
+
+
+def test_closed_in_the_middle(metric):
+    for n in range(20):
+        loaded(f"{metric}_{n}", (1, 0, 1.0))
+    short = SampleCache(engine(), engine().changes, LARGE)
+    for n in range(20):
+        shown(f"{metric}_{n}", short)
+    short.close()
+    assert shown(metric, short)[0] == {}
