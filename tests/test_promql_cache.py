@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count, pairwise
 
+import cramjam
+import httpx
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,8 +18,11 @@ from hypothesis import strategies as st
 import test_promql_conformance as conformance
 import test_promql_pushdown as pushdown
 from querying import T0_MS, asker, clear, engine, insert, series
+from serving import Trilens
+from storing import until
 from test_promql_conformance import CASES, FILES, STATE
 from test_promql_pushdown import bits, counters_and_gauges, one_series, point, some_of
+from test_receive_known_series import writes
 from trilens.query.promql.ast import Matcher
 from trilens.query.promql.parser import parse
 from trilens.query.promql_cache import cached_metric, filling
@@ -479,3 +485,40 @@ def test_closed_in_the_middle(metric):
         shown(f"{metric}_{n}", short)
     short.close()
     assert shown(metric, short)[0] == {}
+
+
+# --- the program itself
+
+
+def test_the_program_itself(tmp_path):
+    """What is written, deleted, and there after a start: at once in every answer."""
+
+    def send(number: int) -> None:
+        body = bytes(cramjam.snappy.compress_raw(writes({"__name__": "own", "n": "1"},
+                                                        value=number, at_ms=T0_MS + number)))  # fmt: skip
+        httpx.post(f"{trilens.url}/api/v1/write", content=body, trust_env=False).raise_for_status()
+        assert trilens.wait_count("samples", number, "metric = 'own'") == number
+
+    def newest() -> list[float]:
+        asked = {"query": "own[1h]", "time": T0_MS / 1000 + 60}
+        reply = httpx.get(f"{trilens.url}/api/v1/query", params=asked, trust_env=False)
+        found = reply.json()["data"]["result"]
+        return [float(value) for _, value in found[0]["values"]] if found else []
+
+    def held_bytes() -> float:
+        text = httpx.get(f"{trilens.url}/metrics", trust_env=False).text
+        return float(re.search(r"^trilens_promql_cache_bytes (\S+)$", text, re.MULTILINE)[1])
+
+    with Trilens(tmp_path / "data", "--enable-admin-api") as trilens:
+        send(1)
+        assert newest() == [1]
+        until(lambda: held_bytes() > 0)
+        for number in range(2, 20):
+            send(number)
+            assert newest() == list(range(1, number + 1))
+        delete = f"{trilens.url}/api/v1/admin/tsdb/delete_series"
+        asked = {"match[]": "own", "start": T0_MS / 1000, "end": T0_MS / 1000 + 0.005}
+        httpx.post(delete, params=asked, trust_env=False, timeout=30).raise_for_status()
+        assert newest() == list(range(6, 20))
+    with Trilens(tmp_path / "data") as trilens:
+        assert newest() == list(range(6, 20))

@@ -84,7 +84,7 @@ class Asker:
         self.asked: list[Statement] = []
         self.series_version = ""
         self._engine = engine
-        self._query_id = str(uuid.uuid4())
+        self._query_id = ""  # made with the first question
         self._count = 0
         self._is_stopped = False
 
@@ -101,19 +101,24 @@ class Asker:
         """All rows as columns of numbers, for results that are large. Raises SqlFailed."""
         return self._answer(statement, "Native", read_columns)
 
+    def foresee(self) -> None:
+        """To be called before one waits for what another asks."""
+
     @property
     def is_stopped(self) -> bool:
         return self._is_stopped
 
     def stop(self) -> None:
         self._is_stopped = True
-        self._engine.kill(f"{self._query_id}-{self._count}")
+        if self._query_id:
+            self._engine.kill(f"{self._query_id}-{self._count}")
 
     def _answer(
         self, statement: Statement, fmt: str, read: Callable[[Iterable[bytes]], _Read]
     ) -> _Read:
         if self._is_stopped:
             raise from_engine(EngineError(394, "the query was cancelled"), "")
+        self._query_id = self._query_id or str(uuid.uuid4())
         self._count += 1
         self.asked.append(statement)
         try:
@@ -143,6 +148,23 @@ class Asker:
             "result_overflow_mode": "throw",
             "enable_time_series_aggregate_functions": 1,
         }
+
+
+class WouldAskError(Exception):
+    """Something cannot be answered from memory."""
+
+
+class MemoryAsker(Asker):
+    """Asks nothing: where a question would be asked, WouldAskError is raised."""
+
+    def foresee(self) -> None:
+        raise WouldAskError
+
+    def _answer(
+        self, statement: Statement, fmt: str, read: Callable[[Iterable[bytes]], _Read]
+    ) -> _Read:
+        del statement, fmt, read
+        raise WouldAskError
 
 
 def _literal(value: object) -> str:

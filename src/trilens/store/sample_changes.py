@@ -11,6 +11,7 @@ others write to as well.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +35,7 @@ class SampleChanges:
         self._rewrites = 0
         self._batches: list[int] = []
         self._forgotten = 0
+        self._told: list[Callable[[], None]] = []
         self._lock = threading.Lock()
 
     def loaded(self, batch: int) -> None:
@@ -42,6 +44,12 @@ class SampleChanges:
             if len(self._batches) > 2 * REMEMBERED_MAX:
                 del self._batches[:REMEMBERED_MAX]
                 self._forgotten += REMEMBERED_MAX
+        for tell in self._told:
+            tell()
+
+    def tell(self, call: Callable[[], None]) -> None:
+        """Call this, which must not block, whenever a batch has been loaded."""
+        self._told.append(call)
 
     def rewritten(self) -> None:
         with self._lock:

@@ -104,7 +104,7 @@ class CachedMetric:
             for _ in range(threads - 1)
         ]
         parts = max(threads, -(-points // _POINTS_A_PART))
-        edges = np.linspace(0, len(places), parts + 1).astype(int).tolist()
+        edges = [len(places) * part // parts for part in range(parts + 1)]
 
         def fold(thread: int) -> None:
             for part in range(thread, parts, threads):

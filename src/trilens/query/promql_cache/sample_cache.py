@@ -3,6 +3,7 @@
     asked for, not there     the engine answers, and the metric is fetched meanwhile
     asked for, there         what has been loaded since is fetched first, for all metrics that are
                              there, in one statement; where nothing has, none is asked
+    asked for just now       what is loaded is fetched at once, so that nobody waits for it
     not asked for a while    forgotten; as is what was asked for the longest ago where room is short
     rows were removed        all are forgotten
 
@@ -13,6 +14,7 @@ Nothing is written here, and what is here is in the store. Values are the store'
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -39,6 +41,8 @@ _SHARE_OF_ONE: Final = 0.75
 # More is fetched than was asked for, so that a little more is there too.
 _MORE_MS: Final = 900_000
 _FORGET_S: Final = 600.0
+# For so long after a question about any metric nobody is to wait for what is loaded.
+_FOLLOW_S: Final = 60.0
 _UNFIT_S: Final = 300.0
 _UNFIT_MAX: Final = 10_000
 _WANTED_MAX: Final = 1_000
@@ -85,15 +89,18 @@ class SampleCache:
     _has_work: threading.Condition = field(init=False)
     _worker: threading.Thread | None = None
     _running: Asker | None = None
+    _has_news: bool = False
+    _asked_s: float = -math.inf
     _is_closed: bool = False
 
     def __post_init__(self) -> None:
         self._has_work = threading.Condition(self._lock)
+        self.changes.tell(self._note_loaded)
 
     def get(self, matchers: Matchers, start_ms: int, ask: Asker) -> CachedMetric | None:
         """The metric that matchers name, if all its samples after `start_ms` are there.
 
-        Raises Refused.
+        Raises Refused, WouldAskError.
         """
         metric = metric_is(matchers)
         if not metric:
@@ -103,7 +110,8 @@ class SampleCache:
             self._want(metric, start_ms)
             return None
         if self.changes.since(held.mark):
-            self._refresh(metric, ask)
+            ask.foresee()
+            self._refresh(ask)
             held = self._usable(metric, start_ms)
         return held
 
@@ -141,6 +149,7 @@ class SampleCache:
                 self._forget(metric)
                 return None
             self._uses[metric].note(start_ms, now_s)
+            self._asked_s = now_s
             self._held.move_to_end(metric)
         return held if held.after_ms <= start_ms else None
 
@@ -150,20 +159,21 @@ class SampleCache:
 
     # --- what has been loaded since
 
-    def _refresh(self, metric: str, ask: Asker) -> None:
+    def _refresh(self, ask: Asker) -> None:
         with self._refreshing:
             self._forget_unused()
             with self._lock:
                 held = list(self._held.values())
-                own = self._held.get(metric)
+            if not held:
+                return
             mark = self.changes.mark()
-            if own is None or not self.changes.since(own.mark):
-                return  # another one has just done it
             oldest = min((one.mark for one in held), key=lambda mark: mark.batches)
             batches = self.changes.since(oldest)
             if batches is None:
                 self._put([], held)
                 return
+            if not batches:
+                return  # another one has just done it
             try:
                 fresh = refreshed(held, batches, mark, ask)
                 tidy = [tidied(one, self._needed_ms(name)) for name, one in fresh.items()]
@@ -221,22 +231,31 @@ class SampleCache:
                 self._worker.start()
             self._has_work.notify_all()
 
+    def _note_loaded(self) -> None:
+        with self._lock:
+            if self._held and time.monotonic() - self._asked_s < _FOLLOW_S:
+                self._has_news = True
+                self._has_work.notify_all()
+
     def _work(self) -> None:
         while True:
             with self._lock:
-                while not self._wanted and not self._is_closed:
+                while not (self._wanted or self._has_news or self._is_closed):
                     self._has_work.wait()
                 if self._is_closed:
                     return
-                metric, after_ms = self._wanted.popitem(last=False)
+                has_news, self._has_news = self._has_news, False
+                wanted = None if has_news else self._wanted.popitem(last=False)
                 ask = self._running = Asker(self.engine, self.limits)
             try:
-                self._fill(metric, after_ms, ask)
-            except (UnfitError, MemoryError):
-                self._is_unfit(metric)
+                if wanted is None:
+                    self._refresh(ask)
+                else:
+                    self._fill(*wanted, ask)
             except Refused as refused:
-                self._is_unfit(metric)
-                _log.info("a metric is not held", extra={"reason": refused.message[:200]})
+                _log.info("nothing is fetched", extra={"reason": refused.message[:200]})
+            except Exception:  # noqa: BLE001 - whoever asks is answered by the engine
+                _log.exception("nothing is fetched")
             finally:
                 with self._lock:
                     self._running = None
@@ -244,7 +263,15 @@ class SampleCache:
     def _fill(self, metric: str, after_ms: int, ask: Asker) -> None:
         mark = self.changes.mark()
         size_bytes_max = int(_SHARE_OF_ONE * self.size_bytes_max)
-        one = filled(metric, after_ms, mark, ask, size_bytes_max)
+        try:
+            one = filled(metric, after_ms, mark, ask, size_bytes_max)
+        except (UnfitError, MemoryError):
+            self._is_unfit(metric)
+            return
+        except Refused as refused:
+            if refused.code not in {"overloaded", "engine_unavailable"}:
+                self._is_unfit(metric)
+            raise
         now_s = time.monotonic()
         with self._lock:
             self._held[metric] = one

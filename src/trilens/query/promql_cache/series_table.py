@@ -19,7 +19,7 @@ from trilens.query.promql_values.values import METRIC_NAME, Flags, Labels
 # Of each table, what it has been asked for.
 REMEMBERED_MAX: Final = 50
 # What a series costs beside its samples: places in arrays, and a tuple of pairs that are shared.
-SERIES_BYTES: Final = 250
+SERIES_BYTES: Final = 400
 _NO_TEXT: Final = "\ufffd"  # stands for bytes that are none
 Matchers: TypeAlias = tuple[Matcher, ...]
 

@@ -10,8 +10,9 @@ answers None where it cannot promise the same result, and the part is evaluated 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 import numpy as np
 
@@ -84,14 +85,6 @@ def largest(values: Floats, is_there: Flags, extremes: int) -> Flags:
     return chosen
 
 
-@runtime_checkable
-class GridSource(Protocol):
-    """A source that can also compute."""
-
-    def grids(self, query: GridQuery) -> Vector | None:
-        """All labels, or those kept, in their order; None: not here."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Operand:
     """A selector under a function, or alone."""
@@ -105,8 +98,13 @@ class _Operand:
 def pushed(
     node: Expr, grid: Grid, query: Grid, source: object, *, notes: Annotations, budget: Budget
 ) -> Vector | None:
-    """What `node` is worth at the moments of `grid`, or None: evaluate it."""
-    if not isinstance(node, Aggregate | Call | Selector) or not isinstance(source, GridSource):
+    """What `node` is worth at the moments of `grid`, or None: evaluate it.
+
+    A source that can compute has a method `grids`: of a GridQuery all labels, or those kept, in
+    their order, with their values; or None.
+    """
+    grids: Callable[[GridQuery], Vector | None] | None = getattr(source, "grids", None)
+    if grids is None or not isinstance(node, Aggregate | Call | Selector):
         return None
     operand = _operand(node.expr if isinstance(node, Aggregate) else node)
     if operand is None:
@@ -114,7 +112,7 @@ def pushed(
     asked = _grid_query(operand, grid, query, budget.limits.lookback_ms)
     if asked is not None and isinstance(node, Aggregate):
         asked = _aggregated(node, asked)
-    vector = None if asked is None else source.grids(asked)
+    vector = None if asked is None else grids(asked)
     if asked is None or vector is None:
         return None
     keeps_name = operand.function in {"", "last_over_time"}
