@@ -25,7 +25,7 @@ from test_promql_pushdown import bits, counters_and_gauges, one_series, point, s
 from test_receive_known_series import writes
 from trilens.query.promql.ast import Matcher
 from trilens.query.promql.parser import parse
-from trilens.query.promql_cache import cached_metric, filling
+from trilens.query.promql_cache import cached_metric, filling, sample_cache
 from trilens.query.promql_cache.chunks import Rows, merge, pack, read
 from trilens.query.promql_cache.sample_cache import SampleCache
 from trilens.query.promql_store.source import EngineSource
@@ -438,18 +438,74 @@ def test_what_has_no_room(metric):
     small.close()
 
 
-def test_the_least_recent_goes_first(metric):
+def test_what_is_asked_for_now_stays(metric, monkeypatch):
+    """Another takes the room of what was asked for the longest ago, once that is a while ago."""
     names = [f"{metric}_{n}" for n in range(4)]
     small = SampleCache(engine(), engine().changes, 1_000)
     for name in names:
         loaded(name, (1, 0, 1.0))
-    for name in names:
+
+    def are_held() -> list[bool]:
+        return [name in small._held for name in names]
+
+    for name in names[:3]:
         shown(name, small)
         assert small.wait_filled(30)
+    assert are_held() == [True, True, False, False]
+    monkeypatch.setattr(sample_cache, "_UNFIT_S", 0.0)
+    shown(names[3], small)
+    assert small.wait_filled(30)
+    assert are_held() == [False, True, False, True]
     assert small.size_bytes() <= 1_000
-    assert next(shown(name, small)[1] for name in reversed(names))
-    assert not shown(names[0], small)[1]
     small.close()
+
+
+def test_too_much_of_a_metric(metric):
+    """Does not keep a part of it away."""
+    loaded(metric, *((1, -n * 60_000, float(n * n % 1_000_003)) for n in range(1_000)))
+    small = SampleCache(engine(), engine().changes, 1_500)
+    selector = parse(metric)
+    for start_ms, is_there in ((-60_000_000, False), (-120_000, True), (-60_000_000, False)):
+        for _ in range(2):
+            held = small.get(selector.matchers, T0_MS + start_ms, asker())
+            assert small.wait_filled(30)
+        assert (held is not None) is is_there
+    small.close()
+
+
+def test_what_is_old_is_let_go(metric, monkeypatch):
+    monkeypatch.setattr(sample_cache, "_now_ms", lambda: T0_MS + 60_000)
+    monkeypatch.setattr(sample_cache, "_MORE_MS", 0)
+    cache = SampleCache(engine(), engine().changes, LARGE)
+    loaded(metric, *((1, n * 1_000, float(n)) for n in range(60)))
+    shown(metric, cache)
+    assert cache.wait_filled(30)
+    monkeypatch.setattr(sample_cache, "_now_ms", lambda: T0_MS + 160_000)
+    loaded(metric, *((1, n * 1_000, float(n)) for n in range(100, 160)), labels=False)
+    selector = parse(metric)
+    assert cache.get(selector.matchers, T0_MS + 41_000, asker()) is not None
+    assert cache.get(selector.matchers, T0_MS - 60_000, asker()) is None
+    found = EngineSource(asker(), light_samples_max=0, cache=cache)
+    (one,) = found.select(selector, T0_MS + 41_000, T0_MS + 200_000)
+    assert one.values.tolist() == [*range(42, 60), *range(100, 160)]
+    assert not found.ask.asked
+    cache.close()
+
+
+def test_fetched_without_a_question(held, metric, monkeypatch):
+    """While somebody asks at each batch, later now and then."""
+    loaded(metric, (1, 30_000, 3.0), labels=False)
+    until(lambda: not engine().changes.since(held._held[metric].mark))
+    monkeypatch.setattr(sample_cache, "_FOLLOW_S", 0.0)
+    monkeypatch.setattr(sample_cache, "_REFRESH_S", 0.1)
+    loaded(metric, (1, 45_000, 4.0), labels=False)
+    with held._lock:
+        held._has_work.notify_all()
+    until(lambda: not engine().changes.since(held._held[metric].mark))
+    source = EngineSource(asker(), cache=held)
+    found = source.select(parse(metric), T0_MS - 60_000, T0_MS + 600_000)
+    assert found[0].values.tolist() == [1.0, 2.0, 3.0, 4.0]
+    assert not source.ask.asked
 
 
 def test_asked_and_loaded_at_once(held, metric):

@@ -35,10 +35,11 @@ from trilens.query.promql_values.values import METRIC_NAME
 from trilens.query.tables import HISTOGRAMS, SAMPLES, SERIES
 from trilens.store.sample_changes import Mark
 
+LATEST_MS: Final = 2**62
 SERIES_MAX: Final = 50_000
 # Rows of one statement: about as many, and at most.
-_ROWS_A_PART: Final = 1_000_000
-ROWS_MAX: Final = 4_000_000
+_ROWS_A_PART: Final = 500_000
+ROWS_MAX: Final = 2_000_000
 # More than so many batches are named by their range.
 _NAMED_BATCHES_MAX: Final = 200
 # Two segments become one when the later has grown to this share of the earlier.
@@ -61,10 +62,14 @@ class UnfitError(Exception):
     """Of this metric nothing may be held in memory."""
 
 
+class NoRoomError(UnfitError):
+    """Not so much of it."""
+
+
 def filled(metric: str, after_ms: int, mark: Mark, ask: Asker, size_bytes_max: int) -> CachedMetric:
     """Everything later than `after_ms`. `mark` is from before this call.
 
-    Raises UnfitError, Refused, MemoryError.
+    Raises UnfitError, NoRoomError, Refused, MemoryError.
     """
     bound = Bound()
     shown = _shown(f"metric = {bound(metric, 'String')} AND {_IS_OURS}", bound, ask)
@@ -77,7 +82,7 @@ def filled(metric: str, after_ms: int, mark: Mark, ask: Asker, size_bytes_max: i
     size_bytes = SERIES_BYTES * len(series)
     count = _count(metric, after_ms, ask)
     if size_bytes + _SAMPLE_BYTES * count > size_bytes_max:
-        raise UnfitError
+        raise NoRoomError
     for ids in _parts(series.known_ids, count):
         bound = Bound()
         where = (
@@ -88,7 +93,7 @@ def filled(metric: str, after_ms: int, mark: Mark, ask: Asker, size_bytes_max: i
         segments.append(_packed(read, series))
         size_bytes += segments[-1].size_bytes
         if size_bytes > size_bytes_max:
-            raise UnfitError
+            raise NoRoomError
     whole = (merge(segments, len(series), after_ms),) if len(segments) > 1 else tuple(segments)
     return CachedMetric(series, whole, after_ms, mark, version)
 
@@ -146,7 +151,7 @@ def _read(
         )
     )
     if len(numbers(read, "id", np.uint64)) > ROWS_MAX:
-        raise UnfitError
+        raise NoRoomError
     return read
 
 

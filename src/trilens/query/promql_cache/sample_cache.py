@@ -4,11 +4,11 @@
     asked for, there         what has been loaded since is fetched first, for all metrics that are
                              there, in one statement; where nothing has, none is asked
     asked for just now       what is loaded is fetched at once, so that nobody waits for it
-    not asked for a while    forgotten; as is what was asked for the longest ago where room is short
+    not asked for a while    fetched once a minute: whoever is called at night finds it there
+    not asked for a day      forgotten; as is what was asked for the longest ago where room is short
     rows were removed        all are forgotten
 
-Nothing is written here, and what is here is in the store. Values are the store's: docs/decisions/
-0011 says why they are held, and what that costs.
+docs/decisions/0011 says why, and what that costs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ from trilens.errors import Refused
 from trilens.query.ask import Asker, AskLimits
 from trilens.query.promql_cache.cached_metric import CachedMetric
 from trilens.query.promql_cache.filling import (
+    LATEST_MS,
     ROWS_MAX,
+    NoRoomError,
     UnfitError,
     filled,
     refreshed,
@@ -40,7 +42,8 @@ from trilens.store.sample_changes import SampleChanges
 _SHARE_OF_ONE: Final = 0.75
 # More is fetched than was asked for, so that a little more is there too.
 _MORE_MS: Final = 900_000
-_FORGET_S: Final = 600.0
+_FORGET_S: Final = 86_400.0
+_REFRESH_S: Final = 60.0
 # For so long after a question about any metric nobody is to wait for what is loaded.
 _FOLLOW_S: Final = 60.0
 _UNFIT_S: Final = 300.0
@@ -50,23 +53,28 @@ _WANTED_MAX: Final = 1_000
 _log = logging.getLogger(__name__)
 
 
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
 @dataclass(slots=True)
 class _Use:
-    """How a metric is asked for: when last, and from when on in this while and the one before."""
+    """How a metric is asked for: when last, and how far back on this day and the one before."""
 
     asked_s: float
-    earliest_ms: int
-    before_ms: int
     begun_s: float
+    span_ms: int = 0
+    before_ms: int = 0
 
     def note(self, start_ms: int, now_s: float) -> None:
         if now_s - self.begun_s > _FORGET_S:
-            self.before_ms, self.earliest_ms, self.begun_s = self.earliest_ms, start_ms, now_s
+            self.before_ms, self.span_ms, self.begun_s = self.span_ms, 0, now_s
         self.asked_s = now_s
-        self.earliest_ms = min(self.earliest_ms, start_ms)
+        self.span_ms = max(self.span_ms, _now_ms() - start_ms)
 
     def needed_ms(self) -> int:
-        return min(self.earliest_ms, self.before_ms)
+        """From then on it may be asked for."""
+        return _now_ms() - max(self.span_ms, self.before_ms)
 
 
 @dataclass(slots=True)
@@ -82,7 +90,7 @@ class SampleCache:
     limits: AskLimits = field(default_factory=lambda: AskLimits(60.0, 256 << 20, ROWS_MAX + 1))
     _held: OrderedDict[str, CachedMetric] = field(default_factory=OrderedDict)
     _uses: dict[str, _Use] = field(default_factory=dict)
-    _unfit: dict[str, float] = field(default_factory=dict)  # until when
+    _unfit: dict[str, tuple[float, int]] = field(default_factory=dict)
     _wanted: OrderedDict[str, int] = field(default_factory=OrderedDict)  # after_ms
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _refreshing: threading.Lock = field(default_factory=threading.Lock)
@@ -167,9 +175,9 @@ class SampleCache:
             if not held:
                 return
             mark = self.changes.mark()
-            oldest = min((one.mark for one in held), key=lambda mark: mark.batches)
+            oldest = min((one.mark for one in held), key=lambda mark: (mark.rewrites, mark.batches))
             batches = self.changes.since(oldest)
-            if batches is None:
+            if batches is None:  # where some do not count any more, others will be fetched again
                 self._put([], held)
                 return
             if not batches:
@@ -218,13 +226,12 @@ class SampleCache:
     # --- metrics that are not there
 
     def _want(self, metric: str, start_ms: int) -> None:
-        now_s = time.monotonic()
+        after_ms = start_ms - _MORE_MS
         with self._lock:
-            if self._is_closed or self._unfit.get(metric, 0.0) > now_s:
+            until_s, unfit_ms = self._unfit.get(metric, (0.0, 0))
+            is_unfit = time.monotonic() < until_s and after_ms <= unfit_ms
+            if self._is_closed or is_unfit or len(self._wanted) >= _WANTED_MAX:
                 return
-            if len(self._wanted) >= _WANTED_MAX:
-                return
-            after_ms = start_ms - _MORE_MS
             self._wanted[metric] = min(after_ms, self._wanted.get(metric, after_ms))
             if self._worker is None:
                 self._worker = threading.Thread(target=self._work, name="promql-cache", daemon=True)
@@ -240,12 +247,13 @@ class SampleCache:
     def _work(self) -> None:
         while True:
             with self._lock:
-                while not (self._wanted or self._has_news or self._is_closed):
-                    self._has_work.wait()
+                if not (self._wanted or self._has_news or self._is_closed):
+                    self._has_work.wait(_REFRESH_S)
                 if self._is_closed:
                     return
                 has_news, self._has_news = self._has_news, False
-                wanted = None if has_news else self._wanted.popitem(last=False)
+                is_wanted = bool(self._wanted) and not has_news
+                wanted = self._wanted.popitem(last=False) if is_wanted else None
                 ask = self._running = Asker(self.engine, self.limits)
             try:
                 if wanted is None:
@@ -262,25 +270,40 @@ class SampleCache:
 
     def _fill(self, metric: str, after_ms: int, ask: Asker) -> None:
         mark = self.changes.mark()
-        size_bytes_max = int(_SHARE_OF_ONE * self.size_bytes_max)
         try:
-            one = filled(metric, after_ms, mark, ask, size_bytes_max)
-        except (UnfitError, MemoryError):
-            self._is_unfit(metric)
+            one = filled(metric, after_ms, mark, ask, self._room_bytes(metric))
+        except (NoRoomError, MemoryError):
+            self._is_unfit(metric, after_ms)
+            return
+        except UnfitError:
+            self._is_unfit(metric, LATEST_MS)
             return
         except Refused as refused:
             if refused.code not in {"overloaded", "engine_unavailable"}:
-                self._is_unfit(metric)
+                self._is_unfit(metric, after_ms)
             raise
         now_s = time.monotonic()
         with self._lock:
             self._held[metric] = one
             self._held.move_to_end(metric)
-            self._uses[metric] = _Use(now_s, after_ms + _MORE_MS, after_ms + _MORE_MS, now_s)
+            self._uses[metric] = use = _Use(now_s, now_s)
+            use.note(after_ms + _MORE_MS, now_s)
             self._make_room()
 
-    def _is_unfit(self, metric: str) -> None:
+    def _room_bytes(self, metric: str) -> int:
+        """What others leave that have been asked for just now: they do not push each other out."""
+        now_s = time.monotonic()
+        with self._lock:
+            taken_bytes = sum(
+                one.size_bytes
+                for name, one in self._held.items()
+                if name != metric and now_s - self._uses[name].asked_s < _UNFIT_S
+            )
+        return min(int(_SHARE_OF_ONE * self.size_bytes_max), self.size_bytes_max - taken_bytes)
+
+    def _is_unfit(self, metric: str, after_ms: int) -> None:
+        """For a while it is not wanted from `after_ms` on, or from earlier."""
         with self._lock:
             if len(self._unfit) >= _UNFIT_MAX:
                 self._unfit.clear()
-            self._unfit[metric] = time.monotonic() + _UNFIT_S
+            self._unfit[metric] = time.monotonic() + _UNFIT_S, after_ms
