@@ -237,6 +237,18 @@ def test_parts_and_threads(cache, monkeypatch):
     assert source.computed
 
 
+def test_times_that_no_sample_has(held, metric):
+    """And steps between them that 64 bits do not hold."""
+    for start_ms, step_ms, steps in (
+        (-(2**63), 1, 1), (2**63 - 1, 1, 1), (-(2**62), 2**50, 9_000), (0, 10**15, 9_000)
+    ):  # fmt: skip
+        source = EngineSource(asker(), light_samples_max=0, cache=held)
+        grid = Grid(start_ms, step_ms, steps)
+        found = evaluate(parse(f"rate({metric}[5m])"), grid, source, Annotations())
+        assert isinstance(found, Vector)
+        assert not found.labels
+
+
 def test_a_query_ends_when_nobody_waits(cache):
     metric = pushdown.store([[(n * 15_000, float(n)) for n in range(40)]])
     source = Cached(cache)

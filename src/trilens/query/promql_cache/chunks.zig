@@ -732,7 +732,7 @@ const Window = struct {
         const times_ms = self.samples.times_ms;
         self.moment_ms = moment_ms;
         while (self.end < times_ms.len and times_ms[self.end] <= moment_ms) self.end += 1;
-        const start_ms = moment_ms - self.range_ms;
+        const start_ms = moment_ms -| self.range_ms;
         while (self.first < self.end and times_ms[self.first] <= start_ms) self.first += 1;
         const turns = self.turns;
         while (self.turns_end < turns.len and turns[self.turns_end] < self.end)

@@ -39,6 +39,8 @@ from trilens.query.promql_store.refusals import (
 from trilens.query.promql_store.samples import Found, cut
 from trilens.query.promql_store.series import (
     SORTED_LABELS,
+    TIME_MS_MAX,
+    TIME_MS_MIN,
     in_time,
     metric_is,
     series_condition,
@@ -97,7 +99,7 @@ class EngineSource:
 
         Raises PromqlError; and OutgrownError, where `known` is shared with other queries.
         """
-        held = self._held(selector.matchers, start_ms)
+        held = self._held(selector.matchers, start_ms, end_ms)
         if held is not None:
             series = self._selected(held, selector, start_ms, end_ms)
             if series is not None:
@@ -111,8 +113,9 @@ class EngineSource:
         sent = self._of_prometheus(selector, start_ms, end_ms)
         return merged(sent, self.otlp.select(selector, start_ms, end_ms))
 
-    def _held(self, matchers: Matchers, start_ms: int) -> CachedMetric | None:
-        if self.cache is None:
+    def _held(self, matchers: Matchers, start_ms: int, end_ms: int) -> CachedMetric | None:
+        """None also for times that no sample has: machine code computes with 64 bits."""
+        if self.cache is None or start_ms < TIME_MS_MIN or end_ms > TIME_MS_MAX:
             return None
         try:
             return self.cache.get(matchers, start_ms, self.ask)
@@ -147,7 +150,8 @@ class EngineSource:
         return cut(found, samples, points)
 
     def grids(self, query: GridQuery) -> Vector | None:
-        held = self._held(query.matchers, query.grid.start_ms - query.range_ms)
+        start_ms = query.grid.start_ms - query.range_ms
+        held = self._held(query.matchers, start_ms, query.grid.end_ms)
         if held is not None:
             return held.grids(query, self.series_left, self.limits.samples, self._check)
         if self._is_light(query) or self.otlp.is_asked(query.matchers):
