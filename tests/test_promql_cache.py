@@ -25,7 +25,7 @@ from test_promql_pushdown import bits, counters_and_gauges, one_series, point, s
 from test_receive_known_series import writes
 from trilens.query.promql.ast import Matcher
 from trilens.query.promql.parser import parse
-from trilens.query.promql_cache import cached_metric, filling, sample_cache
+from trilens.query.promql_cache import cached_metric, filling, refreshing, sample_cache
 from trilens.query.promql_cache.chunks import Rows, merge, pack, read
 from trilens.query.promql_cache.sample_cache import SampleCache
 from trilens.query.promql_store.source import EngineSource
@@ -353,7 +353,7 @@ def test_what_came_since(held, metric):
 
 
 def test_many_batches_are_named_by_their_range(held, metric, monkeypatch):
-    monkeypatch.setattr(filling, "_NAMED_BATCHES_MAX", 2)
+    monkeypatch.setattr(refreshing, "_NAMED_BATCHES_MAX", 2)
     for n in range(4):
         loaded(metric, (1, 30_000 + n, 3.0), labels=False)
     assert shown(metric, held)[0]["1"] == [1.0, 2.0, 3.0, 3.0, 3.0, 3.0]
@@ -381,6 +381,24 @@ def test_other_metrics_that_are_held(held, metric):
     loaded(metric, (1, 30_000, 3.0), labels=False)
     assert shown(other, held) == ({"1": [70.0, 71.0]}, True)
     assert shown(metric, held) == ({"1": [1.0, 2.0, 3.0], "2": [5.0]}, True)
+
+
+def test_new_series_of_many_metrics_cost_few_statements(held, metric, monkeypatch):
+    monkeypatch.setattr(sample_cache, "_FOLLOW_S", 0.0)
+    names = [f"{metric}_{n}" for n in range(6)]
+    for name in names:
+        loaded(name, (1, 0, 1.0), (3, 0, 3.0))
+        shown(name, held)
+    assert held.wait_filled(30)
+    for name in names[:3]:
+        loaded(name, (2, 0, 2.0), (1, 15_000, 9.0))
+    ask = asker()
+    assert held.get(parse(names[0]).matchers, T0_MS - 60_000, ask)
+    assert len(ask.asked) <= 7
+    for name in names[:3]:
+        assert shown(name, held) == ({"1": [1.0, 9.0], "2": [2.0], "3": [3.0]}, True)
+    for name in names[3:]:
+        assert shown(name, held) == ({"1": [1.0], "3": [3.0]}, True)
 
 
 def test_what_is_deleted(held, metric):

@@ -30,9 +30,8 @@ from trilens.query.promql_cache.filling import (
     NoRoomError,
     UnfitError,
     filled,
-    refreshed,
-    tidied,
 )
+from trilens.query.promql_cache.refreshing import refreshed, tidied
 from trilens.query.promql_cache.series_table import Matchers
 from trilens.query.promql_store.series import metric_is
 from trilens.store.engine import Engine
@@ -184,7 +183,7 @@ class SampleCache:
                 return  # another one has just done it
             try:
                 fresh = refreshed(held, batches, mark, ask)
-                tidy = [tidied(one, self._needed_ms(name)) for name, one in fresh.items()]
+                tidy = [tidied(one, self._needed_ms(one.series.metric)) for one in fresh]
             except (UnfitError, MemoryError):
                 tidy = []
             self._put(tidy, held)

@@ -64,11 +64,13 @@ class SeriesTable:
         return table.grown(shown)
 
     def grown(self, shown: Mapping[int, Mapping[str, str]]) -> SeriesTable | None:
-        """With these as well, none of which is known.
+        """With these as well; those that are known stay as they are.
 
         None also where a label is no text: then what is shown is not what matchers are about.
         """
         pairs: dict[tuple[str, str], tuple[str, str]] = {}
+        known = set(self.ids.tolist())
+        shown = {number: one for number, one in shown.items() if number not in known}
         added = [_labels(self.metric, one, pairs) for one in shown.values()]
         labels = [*self.labels, *added]
         if len(set(labels)) < len(labels) or any(_NO_TEXT in value for _, value in pairs):
@@ -78,6 +80,11 @@ class SeriesTable:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def digest(self) -> tuple[int, int]:
+        """How many identities there are, and all of them in one number."""
+        return len(self.ids), int(np.bitwise_xor.reduce(self.ids, initial=np.uint64(0)))
 
     def unknown(self, ids: NDArray[np.uint64]) -> NDArray[np.uint64]:
         return np.setdiff1d(ids, self.known_ids)
