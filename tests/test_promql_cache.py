@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count, pairwise
 
 import cramjam
@@ -23,6 +23,8 @@ from storing import until
 from test_promql_conformance import CASES, FILES, STATE
 from test_promql_pushdown import bits, counters_and_gauges, one_series, point, some_of
 from test_receive_known_series import writes
+from trilens.clock import SystemClock
+from trilens.query.ask import AskLimits, MemoryAsker, WouldAskError
 from trilens.query.promql.ast import Matcher
 from trilens.query.promql.parser import parse
 from trilens.query.promql_cache import cached_metric, filling, refreshing, sample_cache
@@ -235,6 +237,27 @@ def test_parts_and_threads(cache, monkeypatch):
     for query in some_of(pushdown.queries(metric), 5):
         assert_equal(query, Grid(T0_MS + 60_000, 15_000, 40), source)
     assert source.computed
+
+
+def test_what_takes_long_is_not_begun_on_the_event_loop(cache, metric):
+    """An expression that has not been matched yet, and what has been loaded since."""
+    loaded(metric, *((n, 0, 1.0) for n in range(300)))
+    query = f'{metric}{{n=~"1.*"}}'
+    selector = parse(query)
+
+    def at_once() -> list[RawSeries]:
+        source = EngineSource(MemoryAsker(engine(), AskLimits()), cache=cache)
+        return source.select(selector, T0_MS - 60_000, T0_MS + 600_000)
+
+    Cached(cache).fetch(selector.matchers, T0_MS - 60_000)
+    with pytest.raises(WouldAskError):
+        at_once()
+    expected = Cached(cache).select(selector, T0_MS - 60_000, T0_MS + 600_000)
+    assert len(at_once()) == len(expected) == 111
+    with cache._refreshing:
+        loaded(metric, (1, 15_000, 2.0), labels=False)
+        with pytest.raises(WouldAskError):
+            at_once()
 
 
 def test_times_that_no_sample_has(held, metric):
@@ -503,14 +526,23 @@ def test_too_much_of_a_metric(metric):
     small.close()
 
 
+@dataclass
+class SetClock(SystemClock):
+    now_ms: int
+
+    def now_ns(self) -> int:
+        return self.now_ms * 1_000_000
+
+
 def test_what_is_old_is_let_go(metric, monkeypatch):
-    monkeypatch.setattr(sample_cache, "_now_ms", lambda: T0_MS + 60_000)
     monkeypatch.setattr(sample_cache, "_MORE_MS", 0)
-    cache = SampleCache(engine(), engine().changes, LARGE)
+    monkeypatch.setattr(sample_cache, "_FOLLOW_S", 0.0)
+    clock = SetClock(T0_MS + 60_000)
+    cache = SampleCache(engine(), engine().changes, LARGE, clock)
     loaded(metric, *((1, n * 1_000, float(n)) for n in range(60)))
     shown(metric, cache)
     assert cache.wait_filled(30)
-    monkeypatch.setattr(sample_cache, "_now_ms", lambda: T0_MS + 160_000)
+    clock.now_ms = T0_MS + 160_000
     loaded(metric, *((1, n * 1_000, float(n)) for n in range(100, 160)), labels=False)
     selector = parse(metric)
     assert cache.get(selector.matchers, T0_MS + 41_000, asker()) is not None

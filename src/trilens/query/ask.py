@@ -102,7 +102,7 @@ class Asker:
         return self._answer(statement, "Native", read_columns)
 
     def foresee(self) -> None:
-        """To be called before one waits for what another asks."""
+        """To be called before what takes long without a question, or waits for another's."""
 
     @property
     def is_stopped(self) -> bool:

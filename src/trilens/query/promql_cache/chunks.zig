@@ -4,7 +4,8 @@
 
 const std = @import("std");
 
-const room = std.heap.page_allocator;
+/// It keeps what is small: to give pages back at each question costs more than the question.
+const room = std.heap.smp_allocator;
 
 const samples_a_block = 256;
 /// A block that has so many samples may end where scaled numbers and bits of floats meet.
@@ -485,7 +486,7 @@ fn Scratch(comptime Kind: type) type {
 
         fn reserve(self: *Self, count: usize) !void {
             if (count <= self.all.times_ms.len) return;
-            const size = @max(count, 2 * self.all.times_ms.len, 4096);
+            const size = @max(count, 2 * self.all.times_ms.len, 512);
             inline for (comptime std.meta.fieldNames(Kind)) |name|
                 @field(self.all, name) = try room.realloc(@field(self.all, name), size);
         }

@@ -16,11 +16,11 @@ from __future__ import annotations
 import logging
 import math
 import threading
-import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
+from trilens.clock import Clock, SystemClock
 from trilens.errors import Refused
 from trilens.query.ask import Asker, AskLimits
 from trilens.query.promql_cache.cached_metric import CachedMetric
@@ -52,28 +52,20 @@ _WANTED_MAX: Final = 1_000
 _log = logging.getLogger(__name__)
 
 
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
-
-
 @dataclass(slots=True)
 class _Use:
     """How a metric is asked for: when last, and how far back on this day and the one before."""
 
     asked_s: float
     begun_s: float
-    span_ms: int = 0
+    span_ms: int
     before_ms: int = 0
 
-    def note(self, start_ms: int, now_s: float) -> None:
+    def note(self, span_ms: int, now_s: float) -> None:
         if now_s - self.begun_s > _FORGET_S:
             self.before_ms, self.span_ms, self.begun_s = self.span_ms, 0, now_s
         self.asked_s = now_s
-        self.span_ms = max(self.span_ms, _now_ms() - start_ms)
-
-    def needed_ms(self) -> int:
-        """From then on it may be asked for."""
-        return _now_ms() - max(self.span_ms, self.before_ms)
+        self.span_ms = max(self.span_ms, span_ms)
 
 
 @dataclass(slots=True)
@@ -86,6 +78,7 @@ class SampleCache:
     engine: Engine
     changes: SampleChanges
     size_bytes_max: int
+    clock: Clock = field(default_factory=SystemClock)
     limits: AskLimits = field(default_factory=lambda: AskLimits(60.0, 256 << 20, ROWS_MAX + 1))
     _held: OrderedDict[str, CachedMetric] = field(default_factory=OrderedDict)
     _uses: dict[str, _Use] = field(default_factory=dict)
@@ -94,6 +87,7 @@ class SampleCache:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _refreshing: threading.Lock = field(default_factory=threading.Lock)
     _has_work: threading.Condition = field(init=False)
+    _is_idle: threading.Condition = field(init=False)
     _worker: threading.Thread | None = None
     _running: Asker | None = None
     _has_news: bool = False
@@ -102,6 +96,7 @@ class SampleCache:
 
     def __post_init__(self) -> None:
         self._has_work = threading.Condition(self._lock)
+        self._is_idle = threading.Condition(self._lock)
         self.changes.tell(self._note_loaded)
 
     def get(self, matchers: Matchers, start_ms: int, ask: Asker) -> CachedMetric | None:
@@ -138,16 +133,13 @@ class SampleCache:
 
     def wait_filled(self, within_s: float) -> bool:
         """Returns whether everything that was asked for has been fetched, or was not fit."""
-        deadline_s = time.monotonic() + within_s
-        while time.monotonic() < deadline_s:
-            with self._lock:
-                if not self._wanted and self._running is None:
-                    return True
-            time.sleep(0.01)
-        return False
+        with self._lock:
+            return self._is_idle.wait_for(
+                lambda: not self._wanted and self._running is None, within_s
+            )
 
     def _usable(self, metric: str, start_ms: int) -> CachedMetric | None:
-        now_s = time.monotonic()
+        now_s = self._now_s()
         with self._lock:
             held = self._held.get(metric)
             if held is None:
@@ -155,10 +147,16 @@ class SampleCache:
             if self.changes.since(held.mark) is None:
                 self._forget(metric)
                 return None
-            self._uses[metric].note(start_ms, now_s)
+            self._uses[metric].note(self._now_ms() - start_ms, now_s)
             self._asked_s = now_s
             self._held.move_to_end(metric)
         return held if held.after_ms <= start_ms else None
+
+    def _now_s(self) -> float:
+        return self.clock.monotonic_ns() / 1e9
+
+    def _now_ms(self) -> int:
+        return self.clock.now_ns() // 1_000_000
 
     def _forget(self, metric: str) -> None:
         self._held.pop(metric, None)
@@ -191,7 +189,9 @@ class SampleCache:
     def _needed_ms(self, metric: str) -> int:
         with self._lock:
             use = self._uses.get(metric)
-            return -(2**62) if use is None else use.needed_ms() - _MORE_MS
+            if use is None:
+                return -LATEST_MS
+            return self._now_ms() - max(use.span_ms, use.before_ms) - _MORE_MS
 
     def _put(self, fresh: list[CachedMetric], before: list[CachedMetric]) -> None:
         """Instead of those before, unless they have been replaced meanwhile."""
@@ -208,7 +208,7 @@ class SampleCache:
             self._make_room()
 
     def _forget_unused(self) -> None:
-        now_s = time.monotonic()
+        now_s = self._now_s()
         with self._lock:
             for metric in [
                 name for name, use in self._uses.items() if now_s - use.asked_s > _FORGET_S
@@ -228,7 +228,7 @@ class SampleCache:
         after_ms = start_ms - _MORE_MS
         with self._lock:
             until_s, unfit_ms = self._unfit.get(metric, (0.0, 0))
-            is_unfit = time.monotonic() < until_s and after_ms <= unfit_ms
+            is_unfit = self._now_s() < until_s and after_ms <= unfit_ms
             if self._is_closed or is_unfit or len(self._wanted) >= _WANTED_MAX:
                 return
             self._wanted[metric] = min(after_ms, self._wanted.get(metric, after_ms))
@@ -239,7 +239,7 @@ class SampleCache:
 
     def _note_loaded(self) -> None:
         with self._lock:
-            if self._held and time.monotonic() - self._asked_s < _FOLLOW_S:
+            if self._held and self._now_s() - self._asked_s < _FOLLOW_S:
                 self._has_news = True
                 self._has_work.notify_all()
 
@@ -266,6 +266,7 @@ class SampleCache:
             finally:
                 with self._lock:
                     self._running = None
+                    self._is_idle.notify_all()
 
     def _fill(self, metric: str, after_ms: int, ask: Asker) -> None:
         mark = self.changes.mark()
@@ -281,17 +282,16 @@ class SampleCache:
             if refused.code not in {"overloaded", "engine_unavailable"}:
                 self._is_unfit(metric, after_ms)
             raise
-        now_s = time.monotonic()
+        now_s, span_ms = self._now_s(), self._now_ms() - after_ms - _MORE_MS
         with self._lock:
             self._held[metric] = one
             self._held.move_to_end(metric)
-            self._uses[metric] = use = _Use(now_s, now_s)
-            use.note(after_ms + _MORE_MS, now_s)
+            self._uses[metric] = _Use(now_s, now_s, span_ms)
             self._make_room()
 
     def _room_bytes(self, metric: str) -> int:
         """What others leave that have been asked for just now: they do not push each other out."""
-        now_s = time.monotonic()
+        now_s = self._now_s()
         with self._lock:
             taken_bytes = sum(
                 one.size_bytes
@@ -305,4 +305,4 @@ class SampleCache:
         with self._lock:
             if len(self._unfit) >= _UNFIT_MAX:
                 self._unfit.clear()
-            self._unfit[metric] = time.monotonic() + _UNFIT_S, after_ms
+            self._unfit[metric] = self._now_s() + _UNFIT_S, after_ms

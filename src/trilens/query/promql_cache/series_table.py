@@ -18,6 +18,7 @@ from trilens.query.promql_values.values import METRIC_NAME, Flags, Labels
 
 # Of each table, what it has been asked for.
 REMEMBERED_MAX: Final = 50
+_FEW_MAX: Final = 200
 # What a series costs beside its samples: places in arrays, and a tuple of pairs that are shared.
 SERIES_BYTES: Final = 400
 _NO_TEXT: Final = "\ufffd"  # stands for bytes that are none
@@ -88,6 +89,10 @@ class SeriesTable:
 
     def unknown(self, ids: NDArray[np.uint64]) -> NDArray[np.uint64]:
         return np.setdiff1d(ids, self.known_ids)
+
+    def is_at_hand(self, matchers: Matchers) -> bool:
+        """Whether a selection takes no time: an expression over many values may take seconds."""
+        return matchers in self._found or len(self) <= _FEW_MAX
 
     def selection(self, matchers: Matchers) -> Selection:
         found: Selection | None = self._found.get(matchers)

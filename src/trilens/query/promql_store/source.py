@@ -118,9 +118,12 @@ class EngineSource:
         if self.cache is None or start_ms < TIME_MS_MIN or end_ms > TIME_MS_MAX:
             return None
         try:
-            return self.cache.get(matchers, start_ms, self.ask)
+            held = self.cache.get(matchers, start_ms, self.ask)
         except Refused as refused:
             raise from_refused(refused, None, is_stopped=self.ask.is_stopped) from refused
+        if held is not None and not held.series.is_at_hand(matchers):
+            self.ask.foresee()
+        return held
 
     def _selected(
         self, held: CachedMetric, selector: Selector, start_ms: int, end_ms: int
