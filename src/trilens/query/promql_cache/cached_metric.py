@@ -96,6 +96,10 @@ class CachedMetric:
         points = len(places) * query.grid.count
         threads = min(_THREADS, max(1, points // _POINTS_MIN))
         shared = Grids(query, group_count, is_finite=needs_finite(query))
+        if points <= min(_POINTS_MIN, _POINTS_A_PART):
+            check()
+            shared.add(self.segments, places, groups)
+            return shared.result()
         # Series of one group may be in several parts: each thread adds up its own.
         own = [shared] + [
             Grids(query, group_count, is_finite=needs_finite(query))
