@@ -260,6 +260,24 @@ def test_what_takes_long_is_not_begun_on_the_event_loop(cache, metric):
             at_once()
 
 
+def test_much_is_not_gone_through_on_the_event_loop(cache, metric):
+    """The same question about another time may be about many more samples."""
+    loaded(metric, *((1, n * 100, float(n)) for n in range(30_000)))
+    Cached(cache).fetch(parse(metric).matchers, T0_MS - 7_200_000)
+    early, late = Grid(T0_MS + 1_000, 1_000, 1), Grid(T0_MS + 3_000_000, 1_000, 1)
+    for query in (f"deriv({metric}[1h])", f"sum(max_over_time({metric}[1h]))"):
+        for grid, is_much in ((early, False), (late, "deriv" in query)):
+            source = EngineSource(MemoryAsker(engine(), AskLimits()), cache=cache)
+            if is_much:
+                with pytest.raises(WouldAskError):
+                    evaluate(parse(query), grid, source, Annotations())
+            else:
+                evaluate(parse(query), grid, source, Annotations())
+    source = EngineSource(MemoryAsker(engine(), AskLimits()), cache=cache)
+    with pytest.raises(WouldAskError):
+        evaluate(parse(query), Grid(T0_MS + 1_000_000, 1_000, 2_000), source, Annotations())
+
+
 def test_times_that_no_sample_has(held, metric):
     """And steps between them that 64 bits do not hold."""
     for start_ms, step_ms, steps in (

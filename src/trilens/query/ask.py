@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +23,7 @@ _JSON_SETTINGS = {
     "output_format_json_named_tuples_as_objects": "1",
 }
 _PATIENCE_S = 5.0
+COST_MAX = 100_000  # of what others wait for: about a millisecond
 _PARAMETER = re.compile(r"\{(\w+):[^}]*\}")
 _Read = TypeVar("_Read")
 
@@ -101,8 +103,11 @@ class Asker:
         """All rows as columns of numbers, for results that are large. Raises SqlFailed."""
         return self._answer(statement, "Native", read_columns)
 
-    def foresee(self) -> None:
-        """To be called before what takes long without a question, or waits for another's."""
+    def foresee(self, cost: float = math.inf) -> None:
+        """To be called before what takes long without a question, or waits for another's.
+
+        `cost` is about how many samples are gone through.
+        """
 
     @property
     def is_stopped(self) -> bool:
@@ -151,14 +156,18 @@ class Asker:
 
 
 class WouldAskError(Exception):
-    """Something cannot be answered from memory."""
+    """Something cannot be answered from memory, or not at once."""
 
 
 class MemoryAsker(Asker):
-    """Asks nothing: where a question would be asked, WouldAskError is raised."""
+    """Asks nothing: where a question would be asked, WouldAskError is raised.
 
-    def foresee(self) -> None:
-        raise WouldAskError
+    So it is where more has to be gone through than COST_MAX.
+    """
+
+    def foresee(self, cost: float = math.inf) -> None:
+        if cost > COST_MAX:
+            raise WouldAskError
 
     def _answer(
         self, statement: Statement, fmt: str, read: Callable[[Iterable[bytes]], _Read]

@@ -9,6 +9,7 @@ of samples otherwise than machine code (values that are not finite) is left to s
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,14 @@ from typing import Final
 
 import numpy as np
 
-from trilens.query.promql_cache.chunks import Grids, NotFiniteError, Places, Segment, read
+from trilens.query.promql_cache.chunks import (
+    Grids,
+    NotFiniteError,
+    Places,
+    Segment,
+    count_samples,
+    read,
+)
 from trilens.query.promql_cache.series_table import SERIES_BYTES, Matchers, SeriesTable
 from trilens.query.promql_values.pushdown import GridQuery, largest, needs_finite
 from trilens.query.promql_values.values import Flags, Floats, Labels, RawSeries, Vector
@@ -26,6 +34,13 @@ from trilens.store.sample_changes import Mark
 # Between two of them somebody looks whether the query has to end.
 _POINTS_A_PART: Final = 2_000_000
 _POINTS_MIN: Final = 100_000  # of a part: less is not worth another thread
+# What more series than these cost is not looked at: it is much.
+_COUNTED_SERIES_MAX: Final = 2_000
+# Of a point that is computed and written, of a sample that NumPy gets, and of a series, in samples
+# that machine code goes through.
+_POINT_COST: Final = 5
+_ARRAY_COST: Final = 5
+_SERIES_COST: Final = 20
 _THREADS: Final = max(1, min(os.cpu_count() or 1, 8))
 _pool: Final = ThreadPoolExecutor(_THREADS, thread_name_prefix="promql-grids")
 
@@ -46,6 +61,25 @@ class CachedMetric:
     @property
     def size_bytes(self) -> int:
         return sum(one.size_bytes for one in self.segments) + SERIES_BYTES * len(self.series)
+
+    def select_cost(self, matchers: Matchers, start_ms: int, end_ms: int) -> float:
+        """About how many samples are gone through: see Asker.foresee()."""
+        return _ARRAY_COST * self._cost(matchers, start_ms, end_ms)
+
+    def grids_cost(self, query: GridQuery) -> float:
+        """As select_cost(). A sample is looked at in each window that it is in."""
+        start_ms, end_ms = query.grid.start_ms - query.range_ms, query.grid.end_ms
+        windows = query.grid.count * query.range_ms / max(1, end_ms - start_ms)
+        points = len(self.series.selection(query.matchers).labels) * query.grid.count
+        samples = self._cost(query.matchers, start_ms, end_ms)
+        return samples * (1 + windows) + _POINT_COST * points
+
+    def _cost(self, matchers: Matchers, start_ms: int, end_ms: int) -> float:
+        places = self.series.selection(matchers).places
+        if len(places) > _COUNTED_SERIES_MAX:
+            return math.inf
+        samples = count_samples(self.segments, places, start_ms, end_ms)
+        return samples + _SERIES_COST * len(places)
 
     def select(
         self, matchers: Matchers, start_ms: int, end_ms: int, samples_max: int

@@ -119,7 +119,7 @@ def merge(segments: Sequence[Segment], series: int, after_ms: int) -> Segment:
         raise MemoryError
     places = np.arange(series, dtype=np.uint32)
     merged = Segment(offsets, out[:size].copy(), samples)
-    return Segment(offsets, merged.data, _count([merged], places, -(2**63), 2**63 - 1))
+    return Segment(offsets, merged.data, count_samples([merged], places, -(2**63), 2**63 - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def read(
     segments: Sequence[Segment], places: Places, after_ms: int, until_ms: int, samples_max: int
 ) -> Read | None:
     """Samples of (after_ms, until_ms] of some series; None where they may be more than so many."""
-    most = _count(segments, places, after_ms, until_ms)
+    most = count_samples(segments, places, after_ms, until_ms)
     if most > samples_max:
         return None
     ends = np.zeros(len(places), np.uint64)
@@ -227,7 +227,8 @@ def _room(samples: int, series: int) -> NDArray[np.uint8]:
     return np.empty(size, np.uint8)
 
 
-def _count(segments: Sequence[Segment], places: Places, after_ms: int, until_ms: int) -> int:
+def count_samples(segments: Sequence[Segment], places: Places, after_ms: int, until_ms: int) -> int:
+    """Of whole blocks: of (after_ms, until_ms] there are not more."""
     count: int = _LIBRARY.count_samples(
         _segments(segments), len(segments), _at(places), len(places), after_ms, until_ms
     )

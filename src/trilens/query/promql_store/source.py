@@ -132,6 +132,7 @@ class EngineSource:
         found = len(held.series.selection(selector.matchers).labels)
         if found > self.series_left:
             return None
+        self.ask.foresee(held.select_cost(selector.matchers, start_ms, end_ms))
         series = held.select(selector.matchers, start_ms, end_ms, self.samples_left)
         if series is not None:
             self.series_left -= found
@@ -156,6 +157,7 @@ class EngineSource:
         start_ms = query.grid.start_ms - query.range_ms
         held = self._held(query.matchers, start_ms, query.grid.end_ms)
         if held is not None:
+            self.ask.foresee(held.grids_cost(query))
             return held.grids(query, self.series_left, self.limits.samples, self._check)
         if self._is_light(query) or self.otlp.is_asked(query.matchers):
             return None
