@@ -30,6 +30,7 @@ from trilens.query.promql.parser import parse
 from trilens.query.promql_cache import cached_metric, filling, refreshing, sample_cache
 from trilens.query.promql_cache.chunks import Rows, merge, pack, read
 from trilens.query.promql_cache.sample_cache import SampleCache
+from trilens.query.promql_cache.series_table import SeriesTable
 from trilens.query.promql_store.source import EngineSource
 from trilens.query.promql_values.annotations import Annotations
 from trilens.query.promql_values.evaluate import evaluate
@@ -276,6 +277,51 @@ def test_much_is_not_gone_through_on_the_event_loop(cache, metric):
     source = EngineSource(MemoryAsker(engine(), AskLimits()), cache=cache)
     with pytest.raises(WouldAskError):
         evaluate(parse(query), Grid(T0_MS + 1_000_000, 1_000, 2_000), source, Annotations())
+
+
+@pytest.fixture(scope="module")
+def many() -> SeriesTable:
+    path = "/api/v1/users/{0}/orders/{0}/items/and/some/more/of/the/path"
+    shown = {n: {"n": str(n), "path": path.format(n)} for n in range(1, 20_001)}
+    table = SeriesTable.of("many", shown)
+    assert table is not None
+    return table
+
+
+def test_slow_expressions_over_many_values_are_left_to_the_engine(many):
+    def is_matched_here(value: str, name: str = "path") -> bool:
+        return many.is_matched_here((Matcher(name, "=~", value),))
+
+    assert is_matched_here("/api/(v1|v2)/users/1[0-9]*/.*")
+    assert is_matched_here("12.*", "n")
+    assert not is_matched_here(".*users.*(items|orders).*more.*")
+    assert not is_matched_here("(/[a-z0-9]+)+")
+    too_large = "|".join(f"\\pL{{900}}{n}" for n in range(300))
+    assert not is_matched_here(too_large)
+
+
+def test_an_expression_that_is_too_large_for_us(cache, metric):
+    loaded(metric, (1, 0, 1.0))
+    too_large = "1|" + "|".join(f"[ab]{{900}}{n}" for n in range(300))
+    query = f'{metric}{{n=~"{too_large}"}}'
+    for _ in range(2):
+        source = EngineSource(asker(), light_samples_max=0, cache=cache)
+        (one,) = source.select(parse(query), T0_MS - 60_000, T0_MS + 600_000)
+        assert one.values.tolist() == [1.0]
+        assert cache.wait_filled(30)
+    assert shown(metric, cache)[1]
+
+
+def test_what_is_remembered_of_a_table_has_a_bound(many):
+    """Whatever it is asked for: names of labels too."""
+    assert many.size_bytes < 600 * len(many)
+    for n in range(300):
+        many.selection((Matcher(f"other{n}", "=", ""), Matcher("n", "!=", str(n))))
+        many.grouping(
+            GridQuery("", "many", (Matcher("n", "!=", str(n)),), Grid(0, 1, 1), 1, "sum", ("n",))
+        )
+        assert many.size_bytes < many.own_bytes + 20_000 + 301 * len(many)
+    assert sum(column.codes.nbytes for column in many._columns.values()) < 300 * len(many)
 
 
 def test_times_that_no_sample_has(held, metric):

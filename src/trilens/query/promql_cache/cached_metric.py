@@ -26,7 +26,7 @@ from trilens.query.promql_cache.chunks import (
     count_samples,
     read,
 )
-from trilens.query.promql_cache.series_table import SERIES_BYTES, Matchers, SeriesTable
+from trilens.query.promql_cache.series_table import Matchers, SeriesTable
 from trilens.query.promql_values.pushdown import GridQuery, largest, needs_finite
 from trilens.query.promql_values.values import Flags, Floats, Labels, RawSeries, Vector
 from trilens.store.sample_changes import Mark
@@ -60,7 +60,7 @@ class CachedMetric:
 
     @property
     def size_bytes(self) -> int:
-        return sum(one.size_bytes for one in self.segments) + SERIES_BYTES * len(self.series)
+        return sum(one.size_bytes for one in self.segments) + self.series.size_bytes
 
     def select_cost(self, matchers: Matchers, start_ms: int, end_ms: int) -> float:
         """About how many samples are gone through: see Asker.foresee()."""

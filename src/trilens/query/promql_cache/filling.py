@@ -20,7 +20,7 @@ from trilens.query.columns import Column, numbers
 from trilens.query.promql.ast import Matcher
 from trilens.query.promql_cache.cached_metric import CachedMetric
 from trilens.query.promql_cache.chunks import Rows, Segment, merge, pack
-from trilens.query.promql_cache.series_table import SERIES_BYTES, SeriesTable
+from trilens.query.promql_cache.series_table import SeriesTable
 from trilens.query.promql_store.otlp_series import Asked, Families
 from trilens.query.promql_store.series import LABELS, TIME_MS_MAX, in_time
 from trilens.query.promql_values.values import METRIC_NAME
@@ -68,7 +68,7 @@ def filled(metric: str, after_ms: int, mark: Mark, ask: Asker, size_bytes_max: i
     if series is None:
         raise UnfitError
     segments: list[Segment] = []
-    size_bytes = SERIES_BYTES * len(series)
+    size_bytes = series.size_bytes
     count = _count(metric, after_ms, ask)
     if size_bytes + _SAMPLE_BYTES * count > size_bytes_max:
         raise NoRoomError

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -16,11 +18,19 @@ from trilens.query.promql_values.labels import group_labels, label_value
 from trilens.query.promql_values.pushdown import GridQuery
 from trilens.query.promql_values.values import METRIC_NAME, Flags, Labels
 
-# Of each table, what it has been asked for.
+# Of each table, what it has been asked for: so many, as long as they do not take more than this.
 REMEMBERED_MAX: Final = 50
+_REMEMBERED_BYTES_A_SERIES: Final = 300
+_REMEMBERED_BYTES_MIN: Final = 20_000
 _FEW_MAX: Final = 200
-# What a series costs beside its samples: places in arrays, and a tuple of pairs that are shared.
-SERIES_BYTES: Final = 400
+# Places of a series in arrays; of a selection, or of a group with a tuple of its own.
+_PLACE_BYTES: Final = 28
+_SELECTED_BYTES: Final = 12
+_GROUP_BYTES: Final = 200
+_ENTRY_BYTES: Final = 300
+# Regular expressions that take longer are for the engine.
+_MATCH_S_MAX: Final = 0.5
+_TRIED_VALUES: Final = 20
 _NO_TEXT: Final = "\ufffd"  # stands for bytes that are none
 Matchers: TypeAlias = tuple[Matcher, ...]
 
@@ -41,6 +51,14 @@ class Grouping:
     labels: list[Labels]
 
 
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """The values of a label, and which of them each series has."""
+
+    codes: Places
+    values: list[str]
+
+
 @dataclass(slots=True)
 class SeriesTable:
     """`ids` and `labels` by place. Series are added by making another table: see grown()."""
@@ -48,10 +66,12 @@ class SeriesTable:
     metric: str
     ids: NDArray[np.uint64]
     labels: list[Labels]
+    own_bytes: int = 0  # without what it has been asked for
     known_ids: NDArray[np.uint64] = field(init=False)  # ascending
     known_places: Places = field(init=False)
-    _columns: dict[str, tuple[NDArray[np.int64], list[str]]] = field(default_factory=dict)
+    _columns: dict[str, _Column] = field(default_factory=dict)
     _found: dict[Any, Any] = field(default_factory=dict)
+    _remembered_bytes: int = 0
 
     def __post_init__(self) -> None:
         order = np.argsort(self.ids)
@@ -77,10 +97,14 @@ class SeriesTable:
         if len(set(labels)) < len(labels) or any(_NO_TEXT in value for _, value in pairs):
             return None
         ids = np.concatenate([self.ids, np.fromiter(shown, np.uint64, len(shown))])
-        return SeriesTable(self.metric, ids, labels)
+        return SeriesTable(self.metric, ids, labels, self.own_bytes + _own_bytes(added, pairs))
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def size_bytes(self) -> int:
+        return self.own_bytes + self._remembered_bytes
 
     @property
     def digest(self) -> tuple[int, int]:
@@ -103,8 +127,30 @@ class SeriesTable:
             places = np.flatnonzero(is_match).astype(np.uint32)
             order = sorted(places.tolist(), key=self.labels.__getitem__)
             labels = [self.labels[place] for place in order]
-            found = self._remember(matchers, Selection(np.array(order, np.uint32), labels))
+            found = Selection(np.array(order, np.uint32), labels)
+            self._remember(self._found, matchers, found, _SELECTED_BYTES * len(labels))
         return found
+
+    def is_matched_here(self, matchers: Matchers) -> bool:
+        """Where an expression over many values may take seconds the engine is to match."""
+        if matchers in self._found:
+            return True
+        try:
+            return sum(map(self._match_s, matchers)) <= _MATCH_S_MAX
+        except ValueError:  # the expression is too large for us
+            return False
+
+    def _match_s(self, matcher: Matcher) -> float:
+        """About how long an expression takes, judged by some values."""
+        if matcher.op in ("=", "!="):
+            return 0.0
+        values = self._column(matcher.name).values
+        some = values[:: max(1, len(values) // _TRIED_VALUES)]
+        _is_match(matcher, "")  # the first time it is compiled
+        began_s = time.perf_counter()
+        for value in some:
+            _is_match(matcher, value)
+        return (time.perf_counter() - began_s) * len(values) / max(1, len(some))
 
     def grouping(self, query: GridQuery) -> Grouping:
         """Of the selection of its matchers. Groups are in the order of their labels."""
@@ -118,31 +164,44 @@ class SeriesTable:
             labels = sorted(set(every))
             number = {one: place for place, one in enumerate(labels)}
             groups = np.fromiter((number[one] for one in every), np.uint32, len(every))
-            found = self._remember(key, Grouping(groups, labels))
+            found = Grouping(groups, labels)
+            size_bytes = groups.nbytes + _GROUP_BYTES * len(labels)
+            self._remember(self._found, key, found, size_bytes)
         return found
 
     def _matches(self, matcher: Matcher) -> Flags:
         if matcher.name == METRIC_NAME:
             return np.full(len(self), _is_match(matcher, self.metric))
-        codes, values = self._column(matcher.name)
-        is_match = np.array([_is_match(matcher, value) for value in values], np.bool_)
-        return is_match[codes] if len(codes) else np.zeros(0, np.bool_)
+        column = self._column(matcher.name)
+        is_match = np.array([_is_match(matcher, value) for value in column.values], np.bool_)
+        return is_match[column.codes] if len(column.codes) else np.zeros(0, np.bool_)
 
-    def _column(self, name: str) -> tuple[NDArray[np.int64], list[str]]:
-        """The values there are, and which of them each series has."""
+    def _column(self, name: str) -> _Column:
         column = self._columns.get(name)
         if column is None:
             number: dict[str, int] = {}
             own = (label_value(one, name) for one in self.labels)
             codes = [number.setdefault(value, len(number)) for value in own]
-            column = self._columns[name] = np.array(codes, np.int64), list(number)
+            column = _Column(np.array(codes, np.uint32), list(number))
+            self._remember(self._columns, name, column, column.codes.nbytes + 8 * len(number))
         return column
 
-    def _remember(self, key: object, found: Any) -> Any:
-        if len(self._found) >= REMEMBERED_MAX:
+    def _remember(self, among: dict[Any, Any], key: object, found: object, size_bytes: int) -> None:
+        """Several threads may do so at once: then the number of bytes is about right."""
+        most_bytes = _REMEMBERED_BYTES_MIN + _REMEMBERED_BYTES_A_SERIES * len(self)
+        is_full = len(self._found) + len(self._columns) >= REMEMBERED_MAX
+        if is_full or self._remembered_bytes + size_bytes > most_bytes:
             self._found.clear()
-        self._found[key] = found
-        return found
+            self._columns.clear()
+            self._remembered_bytes = 0
+        among[key] = found
+        self._remembered_bytes += size_bytes + _ENTRY_BYTES
+
+
+def _own_bytes(added: Iterable[Labels], pairs: Iterable[tuple[str, str]]) -> int:
+    """Of series and their pairs, which others share."""
+    of_series = sum(sys.getsizeof(labels) + _PLACE_BYTES for labels in added)
+    return of_series + sum(sys.getsizeof(pair) + sys.getsizeof(pair[1]) for pair in pairs)
 
 
 def _labels(

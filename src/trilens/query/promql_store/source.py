@@ -123,6 +123,8 @@ class EngineSource:
             raise from_refused(refused, None, is_stopped=self.ask.is_stopped) from refused
         if held is not None and not held.series.is_at_hand(matchers):
             self.ask.foresee()
+        if held is not None and not held.series.is_matched_here(matchers):
+            return None
         return held
 
     def _selected(
