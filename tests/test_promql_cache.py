@@ -24,10 +24,12 @@ from test_promql_conformance import CASES, FILES, STATE
 from test_promql_pushdown import bits, counters_and_gauges, one_series, point, some_of
 from test_receive_known_series import writes
 from trilens.clock import SystemClock
+from trilens.errors import Refused
 from trilens.query.ask import AskLimits, MemoryAsker, WouldAskError
 from trilens.query.promql.ast import Matcher
 from trilens.query.promql.parser import parse
 from trilens.query.promql_cache import cached_metric, filling, refreshing, sample_cache
+from trilens.query.promql_cache.cached_metric import CachedMetric
 from trilens.query.promql_cache.chunks import Rows, merge, pack, read
 from trilens.query.promql_cache.sample_cache import SampleCache
 from trilens.query.promql_cache.series_table import SeriesTable
@@ -37,6 +39,7 @@ from trilens.query.promql_values.evaluate import evaluate
 from trilens.query.promql_values.labels import drop_labels
 from trilens.query.promql_values.pushdown import GridQuery
 from trilens.query.promql_values.values import Grid, RawSeries, Vector
+from trilens.store.sample_changes import SampleChanges
 
 LARGE = 64 << 20
 EARLY_MS, LATE_MS = -(2**62), 2**62
@@ -657,6 +660,47 @@ def test_asked_and_loaded_at_once(held, metric):
         one.join()
     assert not wrong
     assert len(shown(metric, held)[0]["1"]) == 62
+
+
+def test_what_cannot_be_fetched_is_asked_of_the_engine(held, metric, monkeypatch):
+    """And neither a refusal nor a mistake of ours ends the question, nor another that hangs."""
+
+    def refused(*_: object) -> None:
+        raise Refused("limit_exceeded", "no memory")
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(sample_cache, "_FOLLOW_S", 0.0)
+    for n, fails in enumerate((refused, broken, refused)):
+        monkeypatch.setattr(sample_cache, "refreshed", fails)
+        loaded(metric, (1, 30_000 + n, 3.0), labels=False)
+        source = EngineSource(asker(), cache=held)
+        found = source.select(parse(metric), T0_MS - 60_000, T0_MS + 600_000)
+        assert found[0].values.tolist() == [1.0, 2.0, *[3.0] * (n + 1)]
+        assert held.wait_filled(30)
+    monkeypatch.undo()
+    monkeypatch.setattr(sample_cache, "_WAIT_S", 0.2)
+    loaded(metric, (1, 45_000, 4.0), labels=False)
+    with held._refreshing:
+        assert held.get(parse(metric).matchers, T0_MS - 60_000, asker()) is None
+    assert held.get(parse(metric).matchers, T0_MS - 60_000, asker()) is not None
+
+
+def test_what_is_loaded_all_the_time_keeps_no_metric_away(held, metric, monkeypatch):
+    """Batches come faster than they are fetched."""
+    fetch = sample_cache.refreshed
+
+    def slowly(*args: object) -> list[CachedMetric]:
+        held._note_loaded()
+        return fetch(*args)
+
+    monkeypatch.setattr(sample_cache, "refreshed", slowly)
+    monkeypatch.setattr(SampleChanges, "since", lambda changes, mark: [1])
+    loaded(f"{metric}_other", (1, 0, 70.0))
+    held._note_loaded()
+    held._want(f"{metric}_other", T0_MS - 60_000)
+    until(lambda: f"{metric}_other" in held._held)
 
 
 def test_closed_in_the_middle(metric):

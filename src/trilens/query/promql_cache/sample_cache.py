@@ -45,6 +45,9 @@ _FORGET_S: Final = 86_400.0
 _REFRESH_S: Final = 60.0
 # For so long after a question about any metric nobody is to wait for what is loaded.
 _FOLLOW_S: Final = 60.0
+# A question waits so long for what another one fetches, and looks up so often.
+_WAIT_S: Final = 5.0
+_LOOK_UP_S: Final = 0.1
 _UNFIT_S: Final = 300.0
 _UNFIT_MAX: Final = 10_000
 _WANTED_MAX: Final = 1_000
@@ -102,7 +105,8 @@ class SampleCache:
     def get(self, matchers: Matchers, start_ms: int, ask: Asker) -> CachedMetric | None:
         """The metric that matchers name, if all its samples after `start_ms` are there.
 
-        Raises Refused, WouldAskError.
+        None also where what has been loaded since cannot be fetched, or another one takes too long
+        to: then the engine answers, or says why not. Raises WouldAskError.
         """
         metric = metric_is(matchers)
         if not metric:
@@ -113,9 +117,21 @@ class SampleCache:
             return None
         if self.changes.since(held.mark):
             ask.foresee()
-            self._refresh(ask)
-            held = self._usable(metric, start_ms)
+            held = self._usable(metric, start_ms) if self._is_refreshed(ask) else None
         return held
+
+    def _is_refreshed(self, ask: Asker) -> bool:
+        began_s = self._now_s()
+        while not self._refreshing.acquire(timeout=_LOOK_UP_S):
+            if ask.is_stopped or self._now_s() - began_s > _WAIT_S:
+                return False
+        try:
+            self._refresh(ask)
+        except Refused:
+            return False
+        finally:
+            self._refreshing.release()
+        return True
 
     def size_bytes(self) -> int:
         with self._lock:
@@ -165,26 +181,31 @@ class SampleCache:
     # --- what has been loaded since
 
     def _refresh(self, ask: Asker) -> None:
-        with self._refreshing:
-            self._forget_unused()
-            with self._lock:
-                held = list(self._held.values())
-            if not held:
-                return
-            mark = self.changes.mark()
-            oldest = min((one.mark for one in held), key=lambda mark: (mark.rewrites, mark.batches))
-            batches = self.changes.since(oldest)
-            if batches is None:  # where some do not count any more, others will be fetched again
-                self._put([], held)
-                return
-            if not batches:
-                return  # another one has just done it
-            try:
-                fresh = refreshed(held, batches, mark, ask)
-                tidy = [tidied(one, self._needed_ms(one.series.metric)) for one in fresh]
-            except (UnfitError, MemoryError):
-                tidy = []
-            self._put(tidy, held)
+        """For one at a time. Raises Refused."""
+        self._forget_unused()
+        with self._lock:
+            held = list(self._held.values())
+        if not held:
+            return
+        mark = self.changes.mark()
+        oldest = min((one.mark for one in held), key=lambda mark: (mark.rewrites, mark.batches))
+        batches = self.changes.since(oldest)
+        if batches is None:  # where some do not count any more, others will be fetched again
+            self._put([], held)
+            return
+        if not batches:
+            return  # another one has just done it
+        try:
+            fresh = refreshed(held, batches, mark, ask)
+            tidy = [tidied(one, self._needed_ms(one.series.metric)) for one in fresh]
+        except Refused:
+            raise
+        except (UnfitError, MemoryError):
+            tidy = []
+        except Exception:  # noqa: BLE001 - all of it is fetched again
+            _log.exception("what is held is forgotten")
+            tidy = []
+        self._put(tidy, held)
 
     def _needed_ms(self, metric: str) -> int:
         with self._lock:
@@ -244,19 +265,23 @@ class SampleCache:
                 self._has_work.notify_all()
 
     def _work(self) -> None:
+        """In turn what is new and what is wanted: neither waits for the other for ever."""
+        was_refresh = False
         while True:
             with self._lock:
                 if not (self._wanted or self._has_news or self._is_closed):
                     self._has_work.wait(_REFRESH_S)
                 if self._is_closed:
                     return
-                has_news, self._has_news = self._has_news, False
-                is_wanted = bool(self._wanted) and not has_news
+                is_wanted = bool(self._wanted) and (was_refresh or not self._has_news)
                 wanted = self._wanted.popitem(last=False) if is_wanted else None
+                self._has_news = self._has_news and is_wanted
+                was_refresh = not is_wanted
                 ask = self._running = Asker(self.engine, self.limits)
             try:
                 if wanted is None:
-                    self._refresh(ask)
+                    with self._refreshing:
+                        self._refresh(ask)
                 else:
                     self._fill(*wanted, ask)
             except Refused as refused:
@@ -281,6 +306,9 @@ class SampleCache:
         except Refused as refused:
             if refused.code not in {"overloaded", "engine_unavailable"}:
                 self._is_unfit(metric, after_ms)
+            raise
+        except Exception:
+            self._is_unfit(metric, LATEST_MS)
             raise
         now_s, span_ms = self._now_s(), self._now_ms() - after_ms - _MORE_MS
         with self._lock:

@@ -117,10 +117,7 @@ class EngineSource:
         """None also for times that no sample has: machine code computes with 64 bits."""
         if self.cache is None or start_ms < TIME_MS_MIN or end_ms > TIME_MS_MAX:
             return None
-        try:
-            held = self.cache.get(matchers, start_ms, self.ask)
-        except Refused as refused:
-            raise from_refused(refused, None, is_stopped=self.ask.is_stopped) from refused
+        held = self.cache.get(matchers, start_ms, self.ask)
         if held is not None and not held.series.is_at_hand(matchers):
             self.ask.foresee()
         if held is not None and not held.series.is_matched_here(matchers):
