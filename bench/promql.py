@@ -3,8 +3,8 @@
 20,000 series every 15 s for six hours, 28.8 million samples at scale 1: of 1,000 pods requests and
 buckets of durations, memory, and who runs where. All three are sent the same bodies, 24 samples a
 series in each, since loading is measured elsewhere. Then each is asked alone, while the others
-wait: each question once when nobody has asked it before (cold), then again (warm, the median). A
-dashboard is 30 panels of one hour, all asked at the same time.
+wait: each question once when nobody has asked it before (cold), then again after three seconds
+(warm, the median). A dashboard is 30 panels of one hour, all asked at the same time.
 
 Goals: half of Prometheus's time where many series are read, 1.2 times it where one is.
 """
@@ -39,6 +39,8 @@ BOUNDS: Final = ("0.01", "0.05", "0.1", "0.25", "0.5", "1", "5", "+Inf")
 SERIES_A_BODY: Final = 200
 SAMPLES_A_BODY: Final = 24
 WARM: Final = 5
+# A dashboard asks again after seconds; what we fetch into memory meanwhile takes one.
+WARM_AFTER_S: Final = 3.0
 PANELS: Final = 30
 PANEL_S: Final = 3_600
 GOAL_HEAVY, GOAL_LIGHT = 0.5, 1.2
@@ -270,6 +272,7 @@ def _asked(question: Question, targets: dict[str, _Target], first_ms: int, end_m
     for name, target in targets.items():
         with target.cpu_clock() as clock:
             cold = target.ask(question.query, *at)
+            time.sleep(WARM_AFTER_S)
             warm = sorted(target.ask(question.query, *at).ms for _ in range(WARM))
         medians[name], answers[name] = warm[WARM // 2], cold
         cpu_ms = sum(clock.used_s.values()) / (WARM + 1) * 1e3

@@ -6,11 +6,10 @@ from ruling import MINUTE_MS, HandClock, group_of, shown, source_of
 from trilens.alert.alert_text import Outside
 from trilens.alert.group import Group, Options
 from trilens.alert.instant_query import InstantQuery
-from trilens.alert.recent_samples import RecentSamples, Recorded, WithRecent
+from trilens.alert.recent_samples import RecentSamples, Recorded
 from trilens.alert.rule_files import read_rules
 from trilens.alert.series_notation import labels_of
 from trilens.query.promql.parser import parse
-from trilens.query.promql_values.pushdown import GridSource
 
 UP = {'up{job="a"}': "1 1 0x20", 'up{job="b"}': "1x2 stale"}
 
@@ -254,8 +253,6 @@ def test_the_store_computes_by_itself_only_what_has_nothing_recent():
 
     recent = RecentSamples()
     recent.add([Recorded(labels_of('m{a="b"}'), 1000, 1.0)])
-    source = WithRecent(Computing(), recent)
-    assert isinstance(source, GridSource)
     query = InstantQuery(Computing, recent)
     assert [one.value for one in query.text('sum(m{a="b"})', 2000)] == [1.0]
     assert [one.value for one in query.text("count_over_time(m[1m])", 2000)] == [1.0]

@@ -58,6 +58,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("trilens_engine_restarts_total", "counter", (), "Times the engine was started again."),
     Metric("trilens_engine_memory_bytes", "gauge", (), "Resident memory of the engine."),
     Metric("trilens_server_memory_bytes", "gauge", (), "Resident memory of the server."),
+    Metric("trilens_promql_cache_bytes", "gauge", (), "Samples held in memory for PromQL."),
     Metric("trilens_query_seconds", "histogram", ("surface",), "Queries, by surface."),
     Metric("trilens_query_errors_total", "counter", ("surface", "code"), "Queries that failed."),
     Metric("trilens_notify_attempts_total", "counter", ("kind", "result"),

@@ -4,7 +4,7 @@ The store shows a row within a second or so of its being written (longer when it
 that reads what the rule before it recorded must not wait for that, and must not miss it. So what
 rules write is kept here too for `keep_ms`, by metric. Where a selector finds something here, its
 series are those of the store with these samples put in; the store cannot compute such a part by
-itself then (GridSource), since it would not know them. Everything else goes straight to the store.
+itself then (grids), since it would not know them. Everything else goes straight to the store.
 
 Limits      samples_max: beyond it the oldest evaluations go first, earlier than keep_ms.
 Threads     one lock; readers copy what they find.
@@ -24,7 +24,7 @@ from trilens.query.promql.ast import Matcher, Selector
 from trilens.query.promql.regex import compile_regex
 from trilens.query.promql_histograms.histograms import Histogram
 from trilens.query.promql_values.context import Source
-from trilens.query.promql_values.pushdown import GridQuery, GridSource
+from trilens.query.promql_values.pushdown import GridQuery
 from trilens.query.promql_values.values import METRIC_NAME, Labels, RawSeries, Vector
 
 KEEP_MS: Final = 60_000
@@ -135,12 +135,13 @@ class WithRecent:
 
     def grids(self, query: GridQuery) -> Vector | None:
         """Only where nothing recent has a part in it."""
-        if not isinstance(self.below, GridSource):
+        grids: Callable[[GridQuery], Vector | None] | None = getattr(self.below, "grids", None)
+        if grids is None:
             return None
         start_ms, end_ms = query.grid.start_ms - query.range_ms, query.grid.end_ms
         if self.recent.matching(query.matchers, start_ms, end_ms):
             return None
-        return self.below.grids(query)
+        return grids(query)
 
 
 def _empty(labels: Labels) -> RawSeries:

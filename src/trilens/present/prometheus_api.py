@@ -12,8 +12,9 @@ is taken.
 from __future__ import annotations
 
 import gzip
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
@@ -35,8 +36,9 @@ from trilens.present.prometheus_params import Form
 from trilens.present.prometheus_query import Answer, PromqlLimits, Question
 from trilens.present.prometheus_turns import Turns, Work
 from trilens.present.threads import Threads
-from trilens.query.ask import Asker
+from trilens.query.ask import Asker, MemoryAsker, WouldAskError
 from trilens.query.promql.errors import PromqlError
+from trilens.query.promql_cache.sample_cache import SampleCache
 from trilens.query.promql_store.known_series import KnownSeries
 from trilens.query.promql_store.refusals import from_refused
 from trilens.store.engine import Engine
@@ -44,6 +46,8 @@ from trilens.store.engine import Engine
 BASES: Final = ("/api/v1", "/workspaces/{workspace}/api/v1")
 BODY_BYTES_MAX: Final = 1 << 20
 _GZIP_BYTES_MIN: Final = 2048
+# What was quick for other times may not be: after so long it goes on in a thread, from the start.
+_AT_ONCE_S_MAX: Final = 0.02
 _FORM: Final = "application/x-www-form-urlencoded"
 _STATUS: Final = {
     "bad_data": 400,
@@ -155,6 +159,7 @@ class Prometheus:
     clock: Clock
     limits: PromqlLimits
     threads: Threads
+    cache: SampleCache | None = None
     known: KnownSeries = field(default_factory=KnownSeries)
     live: Live = field(default_factory=Nothing)
     turns: Turns = field(init=False)
@@ -190,16 +195,37 @@ class Prometheus:
     async def _answer(self, call: Call, request: Request) -> Response:
         form = await self._form(request)
         ask = Asker(self.engine, self.limits.ask())
-        question = Question(form, ask, self.limits, self.program, self.known, self.live)
+        question = Question(form, ask, self.limits, self.program, self.known, self.cache, self.live)
         is_packed = "gzip" in request.headers.get("accept-encoding", "")
         if call in _IN_TURN:
             work = _work(call, question, is_packed=is_packed)
-            body = await self.turns.run(work, request.receive)
+            at_once = self._at_once(call, question, work, is_packed=is_packed)
+            body = await self.turns.run(work, request.receive) if at_once is None else at_once
         else:
             body = await self.threads.run_while_connected(
                 self.threads.promql, request.receive, ask.stop, _answered, call, question, is_packed
             )
         return body.reply()
+
+    def _at_once(
+        self, call: Call, question: Question, work: Work[_Body], *, is_packed: bool
+    ) -> _Body | None:
+        """What is quick and in memory, without another thread; None: not so."""
+        if not self.turns.is_quick(work.like):
+            return None
+        began_s = time.perf_counter()
+        try:
+            ask = MemoryAsker(self.engine, self.limits.ask())
+            limits = replace(self.limits, seconds=min(_AT_ONCE_S_MAX, self.limits.seconds))
+            return _answered(call, replace(question, ask=ask, limits=limits), is_packed)
+        except WouldAskError:
+            return None
+        except PromqlError as error:
+            if error.error_type != "timeout":
+                raise
+            return None
+        finally:
+            self.turns.took(work.like, time.perf_counter() - began_s)
 
     async def _form(self, request: Request) -> Form:
         body = b""
@@ -244,8 +270,16 @@ def _work(call: Call, question: Question, *, is_packed: bool) -> Work[_Body]:
         partial(_answered, call, question, is_packed),
         question.ask.stop,
         same=(call, tuple(form.fields), now_ms, is_packed),
-        like=(call, form.text("query"), form.text("step")),
+        like=(call, form.text("query"), form.text("step"), _span_s(form)),
     )
+
+
+def _span_s(form: Form) -> float:
+    """How long a range is; 0 where it is none."""
+    try:
+        return float(form.text("end")) - float(form.text("start"))
+    except ValueError:
+        return 0.0
 
 
 def _answered(call: Call, question: Question, is_packed: bool) -> _Body:

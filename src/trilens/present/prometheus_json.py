@@ -8,10 +8,11 @@ from columns: orjson writes all numbers of a series at once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from trilens.query.promql.number_text import json_number
 from trilens.query.promql_histograms.histogram_json import histogram_json
@@ -28,6 +29,7 @@ from trilens.query.promql_values.values import (
     Window,
 )
 
+_Items = TypeVar("_Items", list[Any], list[int], list[bytes], NDArray[np.int64])
 NOTES_MAX: Final = 10
 TRUNCATED: Final = "results truncated due to limit"
 
@@ -88,9 +90,9 @@ def instant_result(value: Value, at_ms: int, limit: int) -> tuple[str, bytes, bo
     if isinstance(value, Window):
         series = [one for one in map(_raw_series, *_window_parts(value)) if one]
         return "matrix", _list(_cut(series, limit)), 0 < limit < len(series)
-    rows = np.flatnonzero(value.is_there[:, 0]).tolist()
-    samples = [_sample(value, row, at) for row in _cut(rows, limit)]
-    return "vector", _list(samples), 0 < limit < len(rows)
+    rows = np.flatnonzero(value.is_there[:, 0])
+    samples = _samples(value, _cut(rows, limit), at)
+    return "vector", samples, 0 < limit < len(rows)
 
 
 def range_result(value: Value, grid: Grid, limit: int) -> tuple[bytes, bool]:
@@ -141,13 +143,20 @@ def _raw_series(series: Any, first: Any, end: Any) -> bytes:
     return _mixed_series(series.labels, times, series.values[part], histograms)
 
 
-def _sample(vector: Vector, row: int, at: str) -> bytes:
-    histogram = None if vector.histograms is None else vector.histograms[row, 0]
-    if histogram is not None:
-        body = f'"histogram":[{at},{json_of(histogram_json(histogram)).decode()}]'
-    else:
-        body = f'"value":[{at},"{json_number(float(vector.values[row, 0]))}"]'
-    return b"".join([b'{"metric":', _metric(vector.labels[row]), b",", body.encode(), b"}"])
+def _samples(vector: Vector, rows: NDArray[np.int64], at: str) -> bytes:
+    """The rows of an instant vector, written at once."""
+    written_at = orjson.Fragment(at)
+    texts = value_texts(vector.values[rows, 0])
+    samples: list[dict[str, Any]] = [
+        {"metric": dict(vector.labels[row]), "value": [written_at, text.decode()]}
+        for row, text in zip(rows.tolist(), texts, strict=True)
+    ]
+    if vector.histograms is not None:
+        for sample, histogram in zip(samples, vector.histograms[rows, 0], strict=True):
+            if histogram is not None:
+                del sample["value"]
+                sample["histogram"] = [written_at, histogram_json(histogram)]
+    return json_of(samples)
 
 
 def _series(labels: Labels, times: Sequence[bytes], values: Sequence[bytes]) -> bytes:
@@ -188,7 +197,7 @@ def _list(items: Iterable[bytes]) -> bytes:
     return b"".join([b"[", b",".join(items), b"]"])
 
 
-def _cut(items: list[Any], limit: int) -> list[Any]:
+def _cut(items: _Items, limit: int) -> _Items:
     return items[:limit] if limit else items
 
 
@@ -200,6 +209,9 @@ def time_text(at_ms: int) -> str:
 
 
 def times_text(times_ms: Times) -> list[bytes]:
+    if len(times_ms) and not (times_ms % 1000).any():
+        seconds = np.ascontiguousarray(times_ms // 1000)
+        return orjson.dumps(seconds, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
     return [time_text(at_ms).encode() for at_ms in times_ms.tolist()]
 
 

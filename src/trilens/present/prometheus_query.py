@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Final
 
 from trilens.present import prometheus_json as encoded
@@ -23,6 +24,7 @@ from trilens.query.promql.parser import parse
 from trilens.query.promql.parser_types import children, type_of
 from trilens.query.promql.printer import pretty
 from trilens.query.promql.tree_json import tree_json
+from trilens.query.promql_cache.sample_cache import SampleCache
 from trilens.query.promql_store import catalog
 from trilens.query.promql_store.known_series import KnownSeries
 from trilens.query.promql_store.light import OutgrownError
@@ -33,6 +35,7 @@ from trilens.query.promql_values.context import Limits
 from trilens.query.promql_values.evaluate import evaluate
 from trilens.query.promql_values.values import Grid, Value
 
+_SQL: Final = "sql"
 _TYPE_NAMES: Final = {"matrix": "range vector", "string": "string"}
 
 
@@ -59,6 +62,7 @@ class Question:
     limits: PromqlLimits
     program: Program
     known: KnownSeries
+    cache: SampleCache | None = None
     live: Live = field(default_factory=Nothing)
 
 
@@ -155,7 +159,9 @@ class _Run:
     def value(self, grid: Grid) -> Value:
         ask, limits = self.question.ask, self.question.limits
         within = SelectLimits(limits.series, limits.samples)
-        self.source = EngineSource(ask, within, self.question.known)
+        # Whoever wants to see what the engine is asked asks it.
+        cache = None if self.question.form.text("stats") == _SQL else self.question.cache
+        self.source = EngineSource(ask, within, self.question.known, cache=cache)
         timeout_ms = self._length_ms("timeout", int(limits.seconds * 1000))
         may_use = Limits(
             samples_max=limits.samples,
@@ -195,14 +201,20 @@ class _Run:
             "timings": {"evalTotalTime": self.took_s, "execTotalTime": self.took_s},
             "samples": {"totalQueryableSamples": samples, "peakSamples": samples},
         }
-        if wanted == "sql":
+        if wanted == _SQL:
             stats["statements"] = [statement.text() for statement in self.question.ask.asked]
         return stats
 
 
+# Dashboards ask the same again and again; trees do not change.
+_known_tree: Final = lru_cache(maxsize=500)(parse)
+_KNOWN_LENGTH_MAX: Final = 4_096
+
+
 def _parsed(form: Form) -> Expr:
+    text = form.text("query")
     try:
-        return parse(form.text("query"))
+        return _known_tree(text) if len(text) <= _KNOWN_LENGTH_MAX else parse(text)
     except ParseError as error:
         raise bad("query", str(error)) from None
 

@@ -8,6 +8,9 @@
              left for a light one
     stopped  when all of its clients have gone
 
+What has lately been as quick as a change of threads (is_quick) need not come here: the caller may
+answer it where it is.
+
 Everything here belongs to the event loop.
 """
 
@@ -37,6 +40,9 @@ from trilens.query.promql_store.refusals import CANCELED
 DUE_AFTER: Final = 10
 UNKNOWN_S: Final = 0.1
 HEAVY_S: Final = 0.25
+AT_ONCE_S: Final = 0.002
+# Only then is it watched whether the client goes: that costs a part of what a light query does.
+QUICK_S: Final = 0.005
 HEAVY_MAX: Final = max(1, min(os.cpu_count() or 1, PROMQL_THREADS - 1))
 REMEMBERED_MAX: Final = 1000
 
@@ -81,14 +87,24 @@ class Turns:
         self._tasks: set[asyncio.Task[None]] = set()
         self._took_s: OrderedDict[Hashable, float] = OrderedDict()
 
+    def is_quick(self, like: Hashable) -> bool:
+        return self._took_s.get(like, UNKNOWN_S) < AT_ONCE_S
+
+    def took(self, like: Hashable, took_s: float) -> None:
+        """What the caller has answered."""
+        self._remember(like, took_s)
+
     async def run(self, work: Work[_T], receive: Receive) -> _T:
         """Raises Refused (overloaded), PromqlError (canceled), and whatever the call raises."""
         turn = self._waiting.get(work.same) or self._entered(work)
         turn.clients += 1
-        gone = asyncio.ensure_future(until_gone(receive))
+        gone: asyncio.Future[None] | None = None
         try:
             self._begin()
-            await asyncio.wait({gone, turn.answer}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({turn.answer}, timeout=QUICK_S)
+            if not turn.answer.done():
+                gone = asyncio.ensure_future(until_gone(receive))
+                await asyncio.wait({gone, turn.answer}, return_when=asyncio.FIRST_COMPLETED)
             # A call that is between two questions to the engine hears no stop.
             while turn.clients == 1 and not turn.answer.done():
                 self._stop(turn)
@@ -97,7 +113,8 @@ class Turns:
                 raise PromqlError(CANCELED, error_type="canceled")
             answer: _T = turn.answer.result()
         finally:
-            gone.cancel()
+            if gone is not None:
+                gone.cancel()
             turn.clients -= 1
             if not turn.clients and not turn.answer.done():
                 self._stop(turn)

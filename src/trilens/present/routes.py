@@ -24,6 +24,7 @@ from trilens.present.prometheus_read import RemoteRead
 from trilens.present.sql_api import SqlApi
 from trilens.present.threads import Threads
 from trilens.query.ask import AskLimits
+from trilens.query.promql_cache.sample_cache import SampleCache
 from trilens.query.raw_sql import SqlLimits
 from trilens.store.engine import Engine
 
@@ -47,16 +48,17 @@ def routes(
     threads: Threads,
     admin: AdminSettings | None = None,
     live: Live | None = None,
+    cache: SampleCache | None = None,
     ui_directory: Path = static_files.UI_DIRECTORY,
 ) -> list[BaseRoute]:
     """Health, SQL API, PromQL API, console API, its document; last the console.
 
-    The console takes every other path. The caller closes `threads`.
+    The console takes every other path. The caller closes `threads` and `cache`.
     """
     rates = ArrivalRates(measures, clock)
     sql = SqlApi(engine, measures, clock, limits.sql, threads)
     console = Console(engine, program, measures, clock, limits.console, threads, rates)
-    prometheus = Prometheus(engine, program, measures, clock, limits.promql, threads)
+    prometheus = Prometheus(engine, program, measures, clock, limits.promql, threads, cache)
     prometheus.live = live or Nothing()
     files = static_files.StaticFiles(ui_directory)
     return [

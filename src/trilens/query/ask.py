@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +23,7 @@ _JSON_SETTINGS = {
     "output_format_json_named_tuples_as_objects": "1",
 }
 _PATIENCE_S = 5.0
+COST_MAX = 100_000  # of what others wait for: about a millisecond
 _PARAMETER = re.compile(r"\{(\w+):[^}]*\}")
 _Read = TypeVar("_Read")
 
@@ -84,7 +86,7 @@ class Asker:
         self.asked: list[Statement] = []
         self.series_version = ""
         self._engine = engine
-        self._query_id = str(uuid.uuid4())
+        self._query_id = ""  # made with the first question
         self._count = 0
         self._is_stopped = False
 
@@ -101,19 +103,27 @@ class Asker:
         """All rows as columns of numbers, for results that are large. Raises SqlFailed."""
         return self._answer(statement, "Native", read_columns)
 
+    def foresee(self, cost: float = math.inf) -> None:
+        """To be called before what takes long without a question, or waits for another's.
+
+        `cost` is about how many samples are gone through.
+        """
+
     @property
     def is_stopped(self) -> bool:
         return self._is_stopped
 
     def stop(self) -> None:
         self._is_stopped = True
-        self._engine.kill(f"{self._query_id}-{self._count}")
+        if self._query_id:
+            self._engine.kill(f"{self._query_id}-{self._count}")
 
     def _answer(
         self, statement: Statement, fmt: str, read: Callable[[Iterable[bytes]], _Read]
     ) -> _Read:
         if self._is_stopped:
             raise from_engine(EngineError(394, "the query was cancelled"), "")
+        self._query_id = self._query_id or str(uuid.uuid4())
         self._count += 1
         self.asked.append(statement)
         try:
@@ -143,6 +153,27 @@ class Asker:
             "result_overflow_mode": "throw",
             "enable_time_series_aggregate_functions": 1,
         }
+
+
+class WouldAskError(Exception):
+    """Something cannot be answered from memory, or not at once."""
+
+
+class MemoryAsker(Asker):
+    """Asks nothing: where a question would be asked, WouldAskError is raised.
+
+    So it is where more has to be gone through than COST_MAX.
+    """
+
+    def foresee(self, cost: float = math.inf) -> None:
+        if cost > COST_MAX:
+            raise WouldAskError
+
+    def _answer(
+        self, statement: Statement, fmt: str, read: Callable[[Iterable[bytes]], _Read]
+    ) -> _Read:
+        del statement, fmt, read
+        raise WouldAskError
 
 
 def _literal(value: object) -> str:

@@ -28,6 +28,7 @@ from trilens.store.engine_answer import (
     rows_from_json,
 )
 from trilens.store.engine_http import DEFAULT_TIMEOUT_S, Address, Client, Pool, is_gone
+from trilens.store.sample_changes import SampleChanges
 
 __all__ = [
     "DATABASE", "Engine", "EngineBusy", "EngineError", "RawStream", "Rows", "Undecodable",
@@ -37,6 +38,8 @@ DATABASE = "trilens"
 PING_TIMEOUT_S = 5.0
 SETTLE_TIMEOUT_S = 30.0
 SETTLE_PAUSE_S = 0.1
+# Commands that may remove rows begin so.
+_REMOVING = ("ALTER", "DELETE", "DROP", "TRUNCATE")
 Params = Mapping[str, object]
 Settings = Mapping[str, object]
 
@@ -53,13 +56,15 @@ class Engine:
     engine; when it passes, the statement is stopped and EngineBusy raised.
 
     The database exists from the first successful call on. `cluster` names the cluster that
-    DDL must be sent to with ON CLUSTER; None means one server.
+    DDL must be sent to with ON CLUSTER; None means one server. `changes` knows what commands have
+    removed; what is loaded is told to it.
     """
 
     database = DATABASE
 
     def __init__(self, address: Address) -> None:
         self.cluster = address.cluster
+        self.changes = SampleChanges()
         self._address = address
         self._pool = Pool(address)
         self._client: Client | None = None
@@ -89,7 +94,11 @@ class Engine:
         this returns, so mutations are waited for.
         """
         waiting: dict[str, object] = {"mutations_sync": "2", "lightweight_deletes_sync": "2"}
-        self._send(sql, params, waiting | dict(settings or {}), timeout_s=timeout_s)
+        try:
+            self._send(sql, params, waiting | dict(settings or {}), timeout_s=timeout_s)
+        finally:
+            if sql.startswith(_REMOVING):
+                self.changes.rewritten()
 
     def rows(
         self,

@@ -44,6 +44,7 @@ from trilens.store.dead_letters import DeadLetters
 from trilens.store.decoding import REFUSED_BY_THROW_IF, unpacked
 from trilens.store.engine import Engine, EngineBusy, EngineError, Undecodable
 from trilens.store.lane import BODY_BYTES_MAX, QUIET_S, Lane, Piece, Turns
+from trilens.store.sample_changes import TABLES as SAMPLE_TABLES
 from trilens.tracing import span
 
 LOADS_AT_ONCE: Final = 3
@@ -218,6 +219,8 @@ class Loader:
                 body_bytes = sum(map(len, messages))
                 lane.note_body(body_bytes)
                 rows = lane.load.run(piece.number, messages)
+                if SAMPLE_TABLES.intersection(lane.load.tables):
+                    self._engine.changes.loaded(piece.number)
             except Exception as error:  # noqa: BLE001 - judged by _conclude
                 loading.fail(str(error)[:REASON_LENGTH])
                 return Failure(_without_frames(error), at_once, body_bytes)

@@ -43,7 +43,12 @@ from trilens.query.promql_store.series import (
     series_condition,
 )
 from trilens.query.promql_values.labels import group_labels
-from trilens.query.promql_values.pushdown import OF_COUNTERS, GridQuery
+from trilens.query.promql_values.pushdown import (
+    OF_COUNTERS,
+    GridQuery,
+    largest,
+    needs_finite,
+)
 from trilens.query.promql_values.values import METRIC_NAME, Flags, Floats, Labels, Vector
 from trilens.query.tables import HISTOGRAMS, IS_NOT_STALE_MARK, SAMPLE_VALUE, SAMPLES, SERIES
 
@@ -161,16 +166,10 @@ def _joined(parts: list[_Read]) -> _Read:
 
 
 def _largest(query: GridQuery, part: _Read) -> _Read:
-    """Those that may be chosen at some step, equal ones included."""
-    count = abs(query.extremes)
-    if len(part.ids) <= count:
-        return part
-    values = part.values if query.extremes > 0 else np.negative(part.values)
-    values = np.where(part.is_there, values, -np.inf)
-    if np.isnan(values).any():
+    """Those that may be chosen at some step."""
+    if np.isnan(part.values[part.is_there]).any():
         raise _BrokenError
-    least = np.partition(values, -count, axis=0)[-count]
-    kept = (part.is_there & (values >= least)).any(axis=1)
+    kept = largest(part.values, part.is_there, query.extremes)
     return _Read(part.ids[kept], part.values[kept], None, part.is_there[kept])
 
 
@@ -323,7 +322,7 @@ def _part(query: GridQuery, streams: list[_Ids], ask: Asker) -> _Read:
     is_there = values.view(np.int64) != STALE_MARKER_BITS
     counts = _matrix(read, "counts", query.grid.count) if "counts" in read else None
     found = _Read(numbers(read, "id", np.uint64), values, counts, is_there)
-    if _needs_finite(query) and not np.isfinite(values[is_there]).all():
+    if needs_finite(query) and not np.isfinite(values[is_there]).all():
         raise _BrokenError
     return found
 
@@ -335,10 +334,6 @@ def _matrix(read: Mapping[str, Column], name: str, steps: int) -> Floats:
     assert isinstance(column, Ragged), name
     values: Floats = column.values.reshape(-1, steps)
     return values
-
-
-def _needs_finite(query: GridQuery) -> bool:
-    return bool(query.function) or query.aggregation not in {"", "count", "group"}
 
 
 def _grids_statement(query: GridQuery, streams: list[_Ids]) -> Statement:
@@ -414,7 +409,7 @@ def _is_broken(query: GridQuery, bound: Bound) -> str:
     Short, because to plan a statement takes longer than to read a few series.
     """
     signs = []
-    if _needs_finite(query):
+    if needs_finite(query):
         # Without a function stale marks are still among them.
         is_mark = "" if query.function else f" AND {IS_NOT_STALE_MARK}"
         signs.append(
@@ -457,7 +452,7 @@ def _vector(query: GridQuery, groups: _Groups, parts: list[_Read]) -> Vector:
     if totals.counts is not None and query.aggregation == "avg":
         with np.errstate(all="ignore"):
             values = values / totals.counts
-    if _needs_finite(query) and not np.isfinite(values[totals.is_there]).all():
+    if needs_finite(query) and not np.isfinite(values[totals.is_there]).all():
         raise _BrokenError
     labels = [one for one, keeps in zip(groups.labels, kept, strict=True) if keeps]
     return Vector(labels, values[kept], totals.is_there[kept])

@@ -5,11 +5,12 @@
                 histogram_rows histograms, if the metric has any     (columns)
 
 What the engine can compute itself instead of handing out samples is asked for by grids.py, a few
-samples by light.py.
+samples by light.py. What is held in memory (promql_cache) is not asked for at all.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -21,16 +22,25 @@ from trilens.query.ask import Asker, Bound, Statement
 from trilens.query.columns import Column, numbers
 from trilens.query.promql.ast import Selector
 from trilens.query.promql.errors import PromqlError
+from trilens.query.promql_cache.cached_metric import CachedMetric
+from trilens.query.promql_cache.sample_cache import SampleCache
 from trilens.query.promql_store.grids import read_grids
 from trilens.query.promql_store.histograms import HISTOGRAM_COLUMNS, IS_HISTOGRAM
-from trilens.query.promql_store.known_series import KnownSeries
+from trilens.query.promql_store.known_series import KnownSeries, Matchers
 from trilens.query.promql_store.light import SAMPLES_MAX, Light
 from trilens.query.promql_store.otlp_source import OtlpSource
 from trilens.query.promql_store.otlp_tracks import merged
-from trilens.query.promql_store.refusals import TOO_MANY_SAMPLES, from_refused
+from trilens.query.promql_store.refusals import (
+    CANCELED,
+    TIMED_OUT,
+    TOO_MANY_SAMPLES,
+    from_refused,
+)
 from trilens.query.promql_store.samples import Found, cut
 from trilens.query.promql_store.series import (
     SORTED_LABELS,
+    TIME_MS_MAX,
+    TIME_MS_MIN,
     in_time,
     metric_is,
     series_condition,
@@ -69,13 +79,16 @@ class EngineSource:
     limits: SelectLimits = field(default_factory=SelectLimits)
     known: KnownSeries = field(default_factory=KnownSeries)  # to other queries too
     light_samples_max: int = SAMPLES_MAX  # 0 where many selectors are asked once
+    cache: SampleCache | None = None
     samples_left: int = field(init=False)
     series_left: int = field(init=False)
     otlp: OtlpSource = field(init=False)
     light: Light = field(init=False)
     refused: set[GridQuery] = field(default_factory=set)  # by grids
+    late_s: float = field(init=False)  # of time.monotonic()
 
     def __post_init__(self) -> None:
+        self.late_s = time.monotonic() + self.ask.limits.seconds
         self.samples_left = self.limits.samples
         self.series_left = self.limits.series
         self.otlp = OtlpSource(self)
@@ -86,6 +99,11 @@ class EngineSource:
 
         Raises PromqlError; and OutgrownError, where `known` is shared with other queries.
         """
+        held = self._held(selector.matchers, start_ms, end_ms)
+        if held is not None:
+            series = self._selected(held, selector, start_ms, end_ms)
+            if series is not None:
+                return series
         try:
             light = self.light.select(selector.matchers, start_ms, end_ms)
         except Refused as refused:
@@ -94,6 +112,31 @@ class EngineSource:
             return light
         sent = self._of_prometheus(selector, start_ms, end_ms)
         return merged(sent, self.otlp.select(selector, start_ms, end_ms))
+
+    def _held(self, matchers: Matchers, start_ms: int, end_ms: int) -> CachedMetric | None:
+        """None also for times that no sample has: machine code computes with 64 bits."""
+        if self.cache is None or start_ms < TIME_MS_MIN or end_ms > TIME_MS_MAX:
+            return None
+        held = self.cache.get(matchers, start_ms, self.ask)
+        if held is not None and not held.series.is_at_hand(matchers):
+            self.ask.foresee()
+        if held is not None and not held.series.is_matched_here(matchers):
+            return None
+        return held
+
+    def _selected(
+        self, held: CachedMetric, selector: Selector, start_ms: int, end_ms: int
+    ) -> list[RawSeries] | None:
+        """None where it is too much: the engine says so with the place."""
+        found = len(held.series.selection(selector.matchers).labels)
+        if found > self.series_left:
+            return None
+        self.ask.foresee(held.select_cost(selector.matchers, start_ms, end_ms))
+        series = held.select(selector.matchers, start_ms, end_ms, self.samples_left)
+        if series is not None:
+            self.series_left -= found
+            self.samples_left -= sum(len(one.times_ms) for one in series)
+        return series
 
     def _of_prometheus(self, selector: Selector, start_ms: int, end_ms: int) -> list[RawSeries]:
         wanted = _Wanted(selector, start_ms, end_ms)
@@ -110,9 +153,21 @@ class EngineSource:
         return cut(found, samples, points)
 
     def grids(self, query: GridQuery) -> Vector | None:
+        start_ms = query.grid.start_ms - query.range_ms
+        held = self._held(query.matchers, start_ms, query.grid.end_ms)
+        if held is not None:
+            self.ask.foresee(held.grids_cost(query))
+            return held.grids(query, self.series_left, self.limits.samples, self._check)
         if self._is_light(query) or self.otlp.is_asked(query.matchers):
             return None
         return read_grids(query, self.ask, self.series_left, self.limits.samples, self.refused)
+
+    def _check(self) -> None:
+        """Raises when nobody waits any more, or time is over."""
+        if self.ask.is_stopped:
+            raise PromqlError(CANCELED, error_type="canceled")
+        if time.monotonic() > self.late_s:
+            raise PromqlError(TIMED_OUT, error_type="timeout")
 
     def _is_light(self, query: GridQuery) -> bool:
         start_ms, end_ms = query.grid.start_ms - query.range_ms, query.grid.end_ms

@@ -44,7 +44,7 @@ def drop_labels(labels: Labels, names: Iterable[str]) -> Labels:
 
 
 def drop_metadata(labels: Labels) -> Labels:
-    return tuple(pair for pair in labels if pair[0] not in METADATA)
+    return tuple([pair for pair in labels if pair[0] not in METADATA])
 
 
 def set_labels(labels: Labels, changes: Mapping[str, str]) -> Labels:

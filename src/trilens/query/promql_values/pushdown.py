@@ -10,8 +10,9 @@ answers None where it cannot promise the same result, and the part is evaluated 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 import numpy as np
 
@@ -21,7 +22,14 @@ from trilens.query.promql_values.aggregate import aggregate
 from trilens.query.promql_values.annotations import Annotations
 from trilens.query.promql_values.context import Budget
 from trilens.query.promql_values.moments import positive_ms, shift_of
-from trilens.query.promql_values.values import METRIC_NAME, Grid, Scalar, Vector
+from trilens.query.promql_values.values import (
+    METRIC_NAME,
+    Flags,
+    Floats,
+    Grid,
+    Scalar,
+    Vector,
+)
 
 AGGREGATIONS: Final = frozenset({"avg", "count", "group", "max", "min", "sum"})
 # Those that look at what a counter reached before it was set back.
@@ -58,12 +66,23 @@ class GridQuery:
     extremes: int = 0
 
 
-@runtime_checkable
-class GridSource(Protocol):
-    """A source that can also compute."""
+def needs_finite(query: GridQuery) -> bool:
+    """Whether values that are not finite are for those who work with samples."""
+    return bool(query.function) or query.aggregation not in {"", "count", "group"}
 
-    def grids(self, query: GridQuery) -> Vector | None:
-        """All labels, or those kept, in their order; None: not here."""
+
+def largest(values: Floats, is_there: Flags, extremes: int) -> Flags:
+    """[series]: what may be among so many largest (smallest if < 0) at some step, equal ones too.
+
+    Values [series, step] are no NaN where they are there.
+    """
+    count = abs(extremes)
+    if len(values) <= count:
+        return np.ones(len(values), np.bool_)
+    ranked = np.where(is_there, values if extremes > 0 else np.negative(values), -np.inf)
+    least = np.partition(ranked, -count, axis=0)[-count]
+    chosen: Flags = (is_there & (ranked >= least)).any(axis=1)
+    return chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +98,13 @@ class _Operand:
 def pushed(
     node: Expr, grid: Grid, query: Grid, source: object, *, notes: Annotations, budget: Budget
 ) -> Vector | None:
-    """What `node` is worth at the moments of `grid`, or None: evaluate it."""
-    if not isinstance(node, Aggregate | Call | Selector) or not isinstance(source, GridSource):
+    """What `node` is worth at the moments of `grid`, or None: evaluate it.
+
+    A source that can compute has a method `grids`: of a GridQuery all labels, or those kept, in
+    their order, with their values; or None.
+    """
+    grids: Callable[[GridQuery], Vector | None] | None = getattr(source, "grids", None)
+    if grids is None or not isinstance(node, Aggregate | Call | Selector):
         return None
     operand = _operand(node.expr if isinstance(node, Aggregate) else node)
     if operand is None:
@@ -88,7 +112,7 @@ def pushed(
     asked = _grid_query(operand, grid, query, budget.limits.lookback_ms)
     if asked is not None and isinstance(node, Aggregate):
         asked = _aggregated(node, asked)
-    vector = None if asked is None else source.grids(asked)
+    vector = None if asked is None else grids(asked)
     if asked is None or vector is None:
         return None
     keeps_name = operand.function in {"", "last_over_time"}
