@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 import time
+from datetime import datetime
 
 import pytest
 
@@ -11,6 +12,8 @@ from notifying import Receiver
 from trilens.alert.alert_states import Notice
 from trilens.alert_sending import endpoint as endpoints
 from trilens.alert_sending.outside import Outside, relabelled, urls_of
+from trilens.config_files.aws_config import AwsAccess
+from trilens.http_out.aws import Credentials, sign
 from trilens.measures import Measures
 from trilens.prometheus_config.alerting import Alerting, AlertmanagerSet
 from trilens.scrape.discovery_config import StaticDiscovery
@@ -100,6 +103,24 @@ def test_one_that_is_away_hears_the_newest_and_holds_up_nobody(loop, server, mon
     newest = ("A", "1970-01-01T00:00:09.000Z")
     assert told(away)[-1] == newest
     assert told(away)[3:].count(newest) == 1, "once, when it was there again"
+    outside.stop(1)
+
+
+def test_requests_are_signed_for_aws(loop, server):
+    one = server()
+    outside = Outside(loop, Measures())
+    outside.apply(Alerting((), (a_set(one, sigv4=AwsAccess("eu-west-1", "AK", "SK")),)))
+    wait_until(lambda: len(outside.active()) == 1)
+    outside.tell([notice("A")])
+    wait_until(lambda: one.requests)
+    _, path, headers, body = one.requests[0]
+    now_ns = int(datetime.strptime(headers["x-amz-date"], "%Y%m%dT%H%M%S%z").timestamp()) * 10**9
+    again = sign(
+        Credentials("AK", "SK"), "aps", "eu-west-1", f"http://{headers['host']}{path}", body,
+        now_ns=now_ns, content_type=headers["content-type"],
+    )  # fmt: skip
+    assert headers["authorization"] == again["Authorization"]
+    assert abs(time.time_ns() - now_ns) < 60 * 10**9
     outside.stop(1)
 
 

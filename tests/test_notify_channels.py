@@ -14,7 +14,7 @@ import pytest
 
 from notifying import Receiver, config_of
 from test_notify_templates import notification
-from trilens.notify.channels.aws import Credentials, sign
+from trilens.http_out.aws import Credentials, sign
 from trilens.notify.channels.kinds import CHANNELS
 
 KEY = hashlib.sha256(b'{}:{alertname="A"}').hexdigest()

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from trilens.config_files.aws_config import AwsAccess
 from trilens.config_files.http_config import Secret
 from trilens.config_files.problems import FileRefused
 from trilens.prometheus_config.file import load
@@ -145,7 +146,11 @@ NOT_DONE = [
     ("  proxy_url: socks5://x\n", 3, "only http and https"),
     ("  authorization:\n    credentials_ref: x\n", 4, "credentials_ref is not supported"),
     ('remote_write: [{url: "http://x/write"}]\n', 3, "remote_write is not supported"),
-    ("alerting:\n  alertmanagers:\n  - {sigv4: {region: x}}\n", 5, "sigv4 is not supported"),
+    (
+        AM + "  - {sigv4: {use_fips_sts_endpoint: true}}\n",
+        5,
+        "use_fips_sts_endpoint is not supported",
+    ),
     ("storage: {tsdb: {retention: {time: 1d}}}\n", 3, "retention is not supported"),
 ]
 
@@ -233,6 +238,8 @@ BOTH = [
     (AM + "  - {basic_auth: {username: u, password: p}, tls_config: {insecure_skip_verify: true}}\n", None),
     ("alerting: {alert_relabel_configs: [{action: labeldrop, regex: replica}]}\n", None),
     ("alerting: {}\n", None),
+    (AM + "  - {sigv4: {region: x}, basic_auth: {username: u}}\n", 3),
+    (AM + "  - {sigv4: {region: x, access_key: a}}\n", 3),
     (AM + "  - {api_version: v3}\n", 3),
     (AM + "  - {unknown: 1}\n", 3),
     (AM + "  -\n", 3),
@@ -297,6 +304,31 @@ KUBERNETES = [
 def test_kubernetes_as_prometheus_has_it(tmp_path, text, line) -> None:
     found = problems(tmp_path, f"{JOB}  kubernetes_sd_configs: [{{{text}}}]\n")
     assert [line for line, _ in found] == ([] if line is None else [line]), found
+
+
+EC2 = [
+    ("region: eu-west-1, port: 9100, filters: [{name: 'tag:a', values: [b]}]", None),
+    ("access_key: a, secret_key: b, endpoint: 'ec2.example.org', refresh_interval: 5m", None),
+    ("profile: a, role_arn: b, external_id: c, proxy_url: 'http://x:1'", None),
+    ("filters: [{name: a}]", 3),
+    ("filters: [{name: a, values: [b], other: c}]", 3),
+    ("endpoint: 'ftp://x'", 3),
+    ("port: x", 3),
+    ("unknown: x", 3),
+]
+
+
+@pytest.mark.parametrize(("text", "line"), EC2)
+def test_ec2_as_prometheus_has_it(tmp_path, text, line) -> None:
+    found = problems(tmp_path, f"{JOB}  ec2_sd_configs: [{{{text}}}]\n")
+    assert [line for line, _ in found] == ([] if line is None else [line]), found
+
+
+def test_sigv4_of_alertmanagers(tmp_path) -> None:
+    """Debian's promtool is built without it."""
+    signed = "sigv4: {region: x, access_key: a, secret_key: b, role_arn: c}"
+    config = load(written(tmp_path, AM + f"  - {{{signed}}}\n"), {})
+    assert config.alerting.sets[0].sigv4 == AwsAccess("x", "a", "b", role_arn="c")
 
 
 def test_all_problems_at_once(tmp_path) -> None:

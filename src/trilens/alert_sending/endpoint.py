@@ -11,9 +11,12 @@ from typing import Any, Final
 import httpx
 import orjson
 
+from trilens.clock import Clock, SystemClock
 from trilens.config_files.http_config import HttpConfig
 from trilens.http_out.authorization import Authorization
+from trilens.http_out.aws import Aws
 from trilens.http_out.client import Client, why
+from trilens.http_out.door import Failed
 from trilens.http_out.tls import TlsContext
 from trilens.measures import Measures
 
@@ -23,6 +26,7 @@ RETRY_S_MIN: Final = 0.5
 RETRY_S_MAX: Final = 30.0
 ANSWER_BYTES_MAX: Final = 2000
 _HEADERS: Final = {"content-type": "application/json", "accept-encoding": "identity"}
+_AWS_SERVICE: Final = "aps"  # Amazon Managed Service for Prometheus
 _TOO_MANY: Final = 429
 _log: Final = logging.getLogger("trilens.alert_sending")
 
@@ -39,7 +43,7 @@ class _NotTold(Exception):
 
 
 class Endpoint:
-    """For one event loop. `authorization` and `tls` are shared by those of one set."""
+    """For one event loop. `authorization`, `tls` and `aws` are shared by those of one set."""
 
     def __init__(
         self,
@@ -50,6 +54,8 @@ class Endpoint:
         authorization: Authorization,
         tls: TlsContext,
         measures: Measures,
+        aws: Aws | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """Raises ValueError for a URL that is none."""
         try:
@@ -61,6 +67,8 @@ class Endpoint:
         self.last_error = ""
         self._timeout_s = timeout_s
         self._measures = measures
+        self._aws = aws
+        self._clock = clock or SystemClock()
         self._client = Client(config, authorization=authorization, tls=tls, headers=_HEADERS)
         self._has_some = asyncio.Event()
 
@@ -124,14 +132,27 @@ class Endpoint:
                 status, text = await self._post(orjson.dumps(rows))
         except TimeoutError:
             raise _NotTold("out of time", is_final=False) from None
+        except Failed as error:
+            raise _NotTold(str(error), is_final=False) from None
         except (httpx.HTTPError, httpx.StreamError, OSError, ValueError) as error:
             raise _NotTold(why(error), is_final=False) from None
         if status // 100 != 2:
             is_final = status // 100 == 4 and status != _TOO_MANY
             raise _NotTold(f"HTTP status {status}{text and ': ' + text}", is_final=is_final)
 
+    def _signed(self, aws: Aws, body: bytes) -> dict[str, str]:
+        """Raises Failed."""
+        headers = aws.signed_headers(
+            _AWS_SERVICE, self.url, body, _HEADERS["content-type"],
+            now_ns=self._clock.now_ns(), timeout_s=self._timeout_s,
+        )  # fmt: skip
+        return {name.lower(): value for name, value in headers.items()}
+
     async def _post(self, body: bytes) -> tuple[int, str]:
-        response = await self._client.send("POST", self._url, self._timeout_s, content=body)
+        signed = {} if self._aws is None else await asyncio.to_thread(self._signed, self._aws, body)
+        response = await self._client.send(
+            "POST", self._url, self._timeout_s, content=body, headers=signed
+        )
         try:
             answer = b""
             async for chunk in response.stream:  # type: ignore[union-attr]

@@ -15,7 +15,10 @@ from typing import Any, Final
 
 from trilens.alert.alert_states import Notice
 from trilens.alert_sending.endpoint import Endpoint, Key
+from trilens.config_files.http_config import HttpConfig
 from trilens.http_out.authorization import Authorization
+from trilens.http_out.aws import Aws
+from trilens.http_out.door import HttpDoor
 from trilens.http_out.tls import TlsContext
 from trilens.measures import Measures
 from trilens.prometheus_config.alerting import Alerting, AlertmanagerSet
@@ -118,6 +121,8 @@ class _Set:
         self._left = left
         self._authorization = Authorization(self.config.client)
         self._tls = TlsContext(self.config.client.tls)
+        door = HttpDoor(HttpConfig(proxy=self.config.client.proxy))
+        self._aws = Aws(self.config.sigv4, door) if self.config.sigv4 is not None else None
         self._finding = [
             asyncio.create_task(self._find(number))
             for number in range(len(self.config.discoveries))
@@ -177,6 +182,7 @@ class _Set:
                 authorization=self._authorization,
                 tls=self._tls,
                 measures=self.measures,
+                aws=self._aws,
             )
         except ValueError as error:
             self._faults[url] = str(error)

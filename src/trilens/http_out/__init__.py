@@ -2,4 +2,8 @@
 
 Targets, discoverers and Alertmanagers are asked from event loops, receivers of notifications from
 threads: what both need is here, once. config_files/http_config.py reads the file's side of it.
+
+    client.py, authorization.py   requests of event loops
+    door.py                       one request of a thread, in a bounded time
+    aws.py                        credentials of AWS, and requests signed with them
 """

@@ -47,27 +47,28 @@ class Client:
         timeout_s: float,
         *,
         content: bytes = b"",
+        headers: Mapping[str, str] | None = None,
         is_trusted: bool = True,
     ) -> httpx.Response:
         """Its body is not read yet; the caller closes it. `is_trusted` hosts get credentials.
+        `headers`, in small letters, take the place of others.
 
         Raises OSError, ValueError, httpx.HTTPError.
         """
-        headers = dict(self._headers)
+        sent = dict(self._headers)
         for name, secrets in self._config.headers.items():
-            headers[name] = ", ".join(secret.read() for secret in secrets)
+            sent[name] = ", ".join(secret.read() for secret in secrets)
         if is_trusted:
             value = await self._authorization.value(timeout_s)
             if value:
-                headers["authorization"] = value
+                sent["authorization"] = value
+        sent |= headers or {}
         extensions: dict[str, object] = {
             "timeout": dict.fromkeys(("connect", "read", "write", "pool"), timeout_s)
         }
         if self._config.tls.server_name:
             extensions["sni_hostname"] = self._config.tls.server_name
-        request = httpx.Request(
-            method, url, headers=headers, content=content, extensions=extensions
-        )
+        request = httpx.Request(method, url, headers=sent, content=content, extensions=extensions)
         return await (await self._connection(url)).handle_async_request(request)
 
     async def close(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from trilens.config_files.aws_config import read_sigv4
 from trilens.config_files.http_config import (
     Files,
     HttpConfig,
@@ -388,19 +389,8 @@ def _sns(section: Section, reader: _Reader, http: HttpConfig) -> tuple[dict[str,
         options[name] = reader.template(section, name, f'{{{{ template "sns.default.{name}" . }}}}')
     return options | {
         "attributes": reader.templates_of(section, "attributes"),
-        "sigv4": _sigv4(section),
+        "sigv4": read_sigv4(section),
     }, http
-
-
-def _sigv4(section: Section) -> dict[str, str]:
-    found = section.section("sigv4", "sigv4")
-    names = ("region", "access_key", "secret_key", "profile", "role_arn", "external_id")
-    options = {name: found.text(name) for name in names}
-    found.not_done("use_fips_sts_endpoint", "STS is asked at its regional address")
-    found.end()
-    if bool(options["access_key"]) != bool(options["secret_key"]):
-        found.fault("access_key and secret_key must be set together")
-    return options
 
 
 def _discord(

@@ -2,7 +2,8 @@
 
 Config      scrape_config (what of a prometheus.yml is about scraping), discovery_config, relabel;
             the whole file is read in prometheus_config
-Targets     discovery (who finds groups of targets; dns_lookup and kubernetes are two of them),
+Targets     discovery (who finds groups of targets; dns_lookup, ec2 and kubernetes are
+            some of them),
             target (what relabelling makes of them), pool (those of one job), scraper (all jobs, on
             an event loop in a thread of its own)
 A scrape    fetch (one GET, within its time and its size) -> exposition (bytes to a WriteRequest, in

@@ -6,6 +6,7 @@ Files       when a file changes, which is seen within POLL_S; a file that cannot
 HTTP        every refresh_interval; what cannot be fetched or read leaves what was said before
 DNS         every refresh_interval; a name that is unknown has no targets, one that nobody can say
             anything about keeps what it had
+EC2         every refresh_interval; ec2.py has it
 Kubernetes  list and watch; kubernetes/ has it
 
 `tell(groups)` gets all groups of a discoverer. What fails is told by `fail(text)`.
@@ -39,6 +40,7 @@ from trilens.scrape.discovery_config import (
 from trilens.scrape.discovery_groups import TARGETS_MAX, Group
 from trilens.scrape.dns_lookup import LookupFailed, lookup
 from trilens.scrape.dns_messages import Record
+from trilens.scrape.ec2 import Ec2Discovery, follow_ec2
 from trilens.scrape.fetch import Budget, Fetched, Fetcher, ScrapeFailed
 from trilens.scrape.kubernetes.config import KubernetesDiscovery
 from trilens.scrape.kubernetes.follow import follow
@@ -76,6 +78,8 @@ async def _discover(discovery: Discovery, tell: Tell, fail: Fail) -> None:
             await _http(discovery, tell, fail)
         case DnsDiscovery():
             await _dns(discovery, tell, fail)
+        case Ec2Discovery():
+            await follow_ec2(discovery, tell, fail)
         case KubernetesDiscovery():
             await follow(discovery, tell, fail)
 
@@ -257,6 +261,10 @@ def named(discovery: Discovery) -> str:
             return f"http {discovery.url} every {print_duration(discovery.refresh_ms)}"
         case DnsDiscovery():
             return f"dns {' '.join(discovery.names)}"
+        case Ec2Discovery():
+            region = discovery.endpoint or discovery.access.region or "here"
+            role = discovery.access.role_arn
+            return f"ec2 {region} as {role}" if role else f"ec2 {region}"
         case KubernetesDiscovery():
             where = discovery.api_server or discovery.kubeconfig or "in the cluster"
             return f"kubernetes {discovery.role} {where}"

@@ -1,4 +1,4 @@
-"""Who finds targets: static_configs, file_sd, http_sd, dns_sd, kubernetes_sd of a scrape config.
+"""Who finds targets: the static_configs, file_sd_configs and so on of a scrape config.
 
 All other kinds that Prometheus knows are named as not supported, with their lines.
 """
@@ -14,11 +14,12 @@ from urllib.parse import urlsplit
 from trilens.config_files.http_config import Files, HttpConfig, read_http
 from trilens.config_files.section import Section
 from trilens.scrape.discovery_groups import Group
+from trilens.scrape.ec2 import Ec2Discovery, read_ec2
 from trilens.scrape.kubernetes.config import KubernetesDiscovery, read_kubernetes
 from trilens.scrape.names import is_label_name
 
 OTHER_KINDS: Final = (
-    "aws", "azure", "consul", "digitalocean", "docker", "dockerswarm", "ec2", "eureka", "gce",
+    "aws", "azure", "consul", "digitalocean", "docker", "dockerswarm", "eureka", "gce",
     "hetzner", "ionos", "kuma", "lightsail", "linode", "marathon", "nerve", "nomad",
     "oci", "openstack", "outscale", "ovhcloud", "puppetdb", "scaleway", "serverset", "stackit",
     "triton", "uyuni", "vultr",
@@ -53,7 +54,10 @@ class DnsDiscovery:
     refresh_ms: int
 
 
-Discovery = StaticDiscovery | FileDiscovery | HttpDiscovery | DnsDiscovery | KubernetesDiscovery
+Discovery = (
+    StaticDiscovery | FileDiscovery | HttpDiscovery | DnsDiscovery | Ec2Discovery
+    | KubernetesDiscovery
+)  # fmt: skip
 
 
 def read_discoveries(section: Section, folder: Path, *, legacy: bool) -> tuple[Discovery, ...]:
@@ -70,7 +74,8 @@ def read_discoveries(section: Section, folder: Path, *, legacy: bool) -> tuple[D
     found: list[Discovery] = [StaticDiscovery(groups)] if groups else []
     null = "empty or null section in {}"
     for kind, read in (
-        ("file", _file), ("http", _http), ("dns", _dns), ("kubernetes", read_kubernetes),
+        ("file", _file), ("http", _http), ("dns", _dns), ("ec2", read_ec2),
+        ("kubernetes", read_kubernetes),
     ):  # fmt: skip
         key = f"{kind}_sd_configs"
         what = f"a discovery by {kind}"

@@ -1,8 +1,7 @@
 """Ways to a receiver, one file each: a notification to requests, an answer to an outcome.
 
     outcome.py   what came of an attempt, and whether another one makes sense
-    door.py      one request in a bounded time: credentials, TLS, proxies, redirects
-    webhook.py  slack.py  pagerduty.py  opsgenie.py  sns.py (aws.py)  teams.py  discord.py
+    webhook.py  slack.py  pagerduty.py  opsgenie.py  sns.py  teams.py  discord.py
     email.py     over SMTP; named mail.py, since Python has an `email` of its own
 
 Requests are those of Alertmanager 0.34, byte for byte where JSON leaves a choice. `send` may be

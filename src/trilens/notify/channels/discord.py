@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from trilens.notify.channels.door import Failed, HttpDoor, verdict
-from trilens.notify.channels.outcome import Outcome, failed
+from trilens.http_out.door import Failed, HttpDoor
+from trilens.notify.channels.outcome import USER_AGENT, Outcome, failed, outcome_of, verdict
 from trilens.notify.channels.texts import shortened, without_empty
 from trilens.notify.go_text import go_json
 from trilens.notify.message import Notification
@@ -23,7 +23,7 @@ class Discord:
 
     def __init__(self, integration: Integration) -> None:
         self._options = integration.options
-        self._door = HttpDoor(integration.http)
+        self._door = HttpDoor(integration.http, user_agent=USER_AGENT)
 
     def send(self, notification: Notification, timeout_s: float) -> Outcome:
         try:
@@ -34,7 +34,7 @@ class Discord:
         try:
             return verdict(self._door.post(url, body, timeout_s), also_retry=(429,))
         except Failed as error:
-            return error.outcome
+            return outcome_of(error)
 
     def _message(self, notification: Notification) -> dict[str, Any]:
         text, options = notification.text, self._options

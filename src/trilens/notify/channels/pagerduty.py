@@ -8,8 +8,8 @@ from typing import Any, Final
 import orjson
 
 from trilens.config_files.http_config import Secret
-from trilens.notify.channels.door import Answer, Failed, HttpDoor, verdict
-from trilens.notify.channels.outcome import Outcome, failed
+from trilens.http_out.door import Answer, Failed, HttpDoor
+from trilens.notify.channels.outcome import USER_AGENT, Outcome, failed, outcome_of, verdict
 from trilens.notify.channels.texts import shortened, without_empty
 from trilens.notify.channels.webhook import filled_in
 from trilens.notify.go_text import go_json
@@ -32,7 +32,7 @@ class PagerDuty:
 
     def __init__(self, integration: Integration, url_v1: str = URL_V1) -> None:
         self._options = integration.options
-        self._door = HttpDoor(integration.http)
+        self._door = HttpDoor(integration.http, user_agent=USER_AGENT)
         self._url_v1 = url_v1
 
     def send(self, notification: Notification, timeout_s: float) -> Outcome:
@@ -48,7 +48,7 @@ class PagerDuty:
         try:
             answer = self._door.post(url, body, timeout_s)
         except Failed as error:
-            return error.outcome
+            return outcome_of(error)
         # Rate limits: v1 says 403, v2 says 429.
         return verdict(_explained(answer), also_retry=(403,) if is_v1 else (429,))
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import orjson
 
-from trilens.notify.channels.door import Answer, Failed, HttpDoor, verdict
-from trilens.notify.channels.outcome import Outcome, failed
+from trilens.http_out.door import Answer, Failed, HttpDoor
+from trilens.notify.channels.outcome import USER_AGENT, Outcome, failed, outcome_of, verdict
 from trilens.notify.channels.texts import shortened, without_empty
 from trilens.notify.go_text import go_json
 from trilens.notify.message import Notification
@@ -22,7 +22,7 @@ class Slack:
 
     def __init__(self, integration: Integration) -> None:
         self._options = integration.options
-        self._door = HttpDoor(integration.http)
+        self._door = HttpDoor(integration.http, user_agent=USER_AGENT)
 
     def send(self, notification: Notification, timeout_s: float) -> Outcome:
         try:
@@ -35,7 +35,7 @@ class Slack:
         try:
             return said(self._door.post(url, body, timeout_s))
         except Failed as error:
-            return error.outcome
+            return outcome_of(error)
 
     def _message(self, notification: Notification) -> dict[str, Any]:
         text, options = notification.text, self._options

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from trilens.notify.channels.aws import Aws
-from trilens.notify.channels.door import Failed, HttpDoor, verdict
-from trilens.notify.channels.outcome import Outcome, failed
+from trilens.http_out.aws import Aws
+from trilens.http_out.door import Failed, HttpDoor
+from trilens.notify.channels.outcome import USER_AGENT, Outcome, failed, outcome_of, verdict
 from trilens.notify.message import Notification
 from trilens.notify.receivers import Integration
 from trilens.notify.templates import TemplateFault
@@ -25,20 +25,22 @@ class Sns:
 
     def __init__(self, integration: Integration) -> None:
         self._options = integration.options
-        self._aws = Aws(integration.options["sigv4"], HttpDoor(integration.http))
+        self._aws = Aws(
+            integration.options["sigv4"], HttpDoor(integration.http, user_agent=USER_AGENT)
+        )
 
     def send(self, notification: Notification, timeout_s: float) -> Outcome:
         try:
             form = self._form(notification)
             url = notification.text(self._options["api_url"])
-            url = url or f"https://sns.{self._aws.region}.amazonaws.com/"
+            url = url or self._aws.url_of("sns")
             answer = self._aws.call(
                 "sns", url, form, now_ns=notification.at_ns, timeout_s=timeout_s
             )
         except (TemplateFault, ValueError, OSError, KeyError) as error:
             return failed(error)
         except Failed as error:
-            return error.outcome
+            return outcome_of(error)
         return verdict(answer, also_retry=(429,))
 
     def _form(self, notification: Notification) -> list[tuple[str, str]]:

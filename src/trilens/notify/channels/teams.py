@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from trilens.notify.channels.door import Failed, HttpDoor, verdict
-from trilens.notify.channels.outcome import Outcome, failed
+from trilens.http_out.door import Failed, HttpDoor
+from trilens.notify.channels.outcome import USER_AGENT, Outcome, failed, outcome_of, verdict
 from trilens.notify.go_text import go_json
 from trilens.notify.message import Notification
 from trilens.notify.receivers import Integration
@@ -21,7 +21,7 @@ class Teams:
     def __init__(self, integration: Integration) -> None:
         self._options = integration.options
         self._message = _card if integration.kind == "msteams" else _adaptive
-        self._door = HttpDoor(integration.http)
+        self._door = HttpDoor(integration.http, user_agent=USER_AGENT)
 
     def send(self, notification: Notification, timeout_s: float) -> Outcome:
         try:
@@ -32,7 +32,7 @@ class Teams:
         try:
             return verdict(self._door.post(url, body, timeout_s), also_retry=(429,))
         except Failed as error:
-            return error.outcome
+            return outcome_of(error)
 
 
 def _card(options: Any, notification: Notification) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 from trilens.config_files.yaml_nodes import plain_value
-from trilens.notify.channels.door import Failed, HttpDoor, verdict
-from trilens.notify.channels.outcome import Outcome, failed
+from trilens.http_out.door import Failed, HttpDoor
+from trilens.notify.channels.outcome import USER_AGENT, Outcome, failed, outcome_of, verdict
 from trilens.notify.go_text import go_json
 from trilens.notify.message import Notification
 from trilens.notify.receivers import Integration
@@ -21,7 +21,7 @@ class Webhook:
 
     def __init__(self, integration: Integration) -> None:
         self._options = integration.options
-        self._door = HttpDoor(integration.http)
+        self._door = HttpDoor(integration.http, user_agent=USER_AGENT)
 
     def send(self, notification: Notification, timeout_s: float) -> Outcome:
         try:
@@ -36,7 +36,7 @@ class Webhook:
         try:
             return verdict(self._door.post(url, body, timeout_s))
         except Failed as error:
-            return error.outcome
+            return outcome_of(error)
 
     def _body(self, notification: Notification) -> bytes:
         most = self._options["max_alerts"] or len(notification.alerts)

@@ -1,11 +1,10 @@
-"""One HTTP request to a receiver, in a bounded time."""
+"""One HTTP request in a bounded time, for threads: it blocks."""
 
 from __future__ import annotations
 
 import socket
 import threading
 import time
-from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self
@@ -13,12 +12,12 @@ from typing import Any, Final, Self
 import httpx
 
 from trilens.config_files.http_config import HttpConfig, OAuth2
+from trilens.http_out.client import USER_AGENT
 from trilens.http_out.proxies import proxy_of
 from trilens.http_out.tls import TlsContext
 from trilens.http_out.tokens import ASK_WITH_FORM, Token, asked, basic
-from trilens.notify.channels.outcome import DETAIL_CHARS_MAX, Outcome, failed
 
-USER_AGENT: Final = "Alertmanager/0.34.0 (Trilens)"
+DETAIL_CHARS_MAX: Final = 500
 CONNECT_S_MAX: Final = 10.0
 ANSWER_BYTES_MAX: Final = 65_536
 REDIRECTS_MAX: Final = 10
@@ -36,29 +35,38 @@ class Answer:
 
 
 class Failed(Exception):
-    """There is no answer. `outcome` says why."""
+    """There is no answer. `should_retry`: the same may do another time; `may_have_arrived`: what
+    was sent, all of it; `status` is that of an answer that is none, as from a token's server.
+    """
 
-    def __init__(self, outcome: Outcome) -> None:
-        super().__init__(outcome.error)
-        self.outcome = outcome
-
-
-def verdict(answer: Answer, also_retry: Collection[int] = ()) -> Outcome:
-    """2xx is success; 5xx may succeed later, and so may `also_retry`."""
-    if answer.status // 100 == 2:
-        return Outcome("sent", status=answer.status)
-    text = f"unexpected status code {answer.status}"
-    if answer.text:
-        text += f": {answer.text}"
-    should_retry = answer.status // 100 == 5 or answer.status in also_retry
-    return failed(text, status=answer.status, should_retry=should_retry)
+    def __init__(
+        self,
+        error: object,
+        *,
+        status: int = 0,
+        should_retry: bool = False,
+        may_have_arrived: bool = False,
+    ) -> None:
+        super().__init__(str(error))
+        self.status = status
+        self.should_retry = should_retry
+        self.may_have_arrived = may_have_arrived
 
 
 class HttpDoor:
     """Requests with the settings of one http_config. Safe for any thread."""
 
-    def __init__(self, config: HttpConfig) -> None:
+    def __init__(
+        self,
+        config: HttpConfig,
+        *,
+        user_agent: str = USER_AGENT,
+        answer_bytes_max: int = ANSWER_BYTES_MAX,
+    ) -> None:
+        """What an answer has beyond `answer_bytes_max` is left out."""
         self._config = config
+        self._user_agent = user_agent
+        self._answer_bytes_max = answer_bytes_max
         self._tls = TlsContext(config.tls)
         self._token = Token()
         self._lock = threading.Lock()
@@ -71,7 +79,7 @@ class HttpDoor:
         deadline_s = time.monotonic() + timeout_s
         try:
             given = [
-                ("User-Agent", USER_AGENT),
+                ("User-Agent", self._user_agent),
                 ("Content-Type", "application/json"),
                 *self._credentials(deadline_s),
             ]
@@ -84,14 +92,14 @@ class HttpDoor:
             all_headers.update(headers or {})
             return self._request(method, url, body, all_headers, deadline_s)
         except (OSError, ValueError, httpx.InvalidURL) as error:
-            raise Failed(failed(error)) from None
+            raise Failed(error) from None
 
     def _request(
         self, method: str, url: str, body: bytes, headers: httpx.Headers, deadline_s: float
     ) -> Answer:
         left_s = deadline_s - time.monotonic()
         if left_s <= 0:
-            raise Failed(failed("out of time", should_retry=True))
+            raise Failed("out of time", should_retry=True)
         with _Watch(left_s) as watch, self._client(url, left_s) as client:
             try:
                 request = client.build_request(
@@ -99,18 +107,18 @@ class HttpDoor:
                     extensions=self._extensions(watch, left_s),
                 )  # fmt: skip
                 answer = client.send(request, stream=True)
-                return Answer(answer.status_code, _read(answer),
-                              answer.headers.get("content-type", ""))  # fmt: skip
+                body = _read(answer, self._answer_bytes_max)
+                return Answer(answer.status_code, body, answer.headers.get("content-type", ""))
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError,
                     httpx.WriteError, httpx.WriteTimeout) as error:  # fmt: skip
                 # Not all of it can have arrived.
-                raise Failed(failed(_said(error), should_retry=True)) from None
+                raise Failed(_said(error), should_retry=True) from None
             except (httpx.UnsupportedProtocol, httpx.LocalProtocolError,
                     httpx.TooManyRedirects) as error:  # fmt: skip
-                raise Failed(failed(_said(error))) from None
+                raise Failed(_said(error)) from None
             except httpx.HTTPError as error:
                 text = "out of time" if watch.has_ended else _said(error)
-                raise Failed(Outcome("unknown", text, should_retry=True)) from None
+                raise Failed(text, should_retry=True, may_have_arrived=True) from None
 
     def _extensions(self, watch: _Watch, left_s: float) -> dict[str, Any]:
         extensions = {"trace": watch.follow, **_timeouts(left_s)}
@@ -152,8 +160,8 @@ class HttpDoor:
             if answer.status not in ASK_WITH_FORM:
                 break
         if answer.status // 100 == 5:
-            raise Failed(failed(f"oauth2: no token: status {answer.status}: {answer.text}",
-                                should_retry=True))  # fmt: skip
+            text = f"oauth2: no token: status {answer.status}: {answer.text}"
+            raise Failed(text, should_retry=True)
         with self._lock:
             self._token.keep(answer.status, answer.body)
             return self._token.value
@@ -167,14 +175,15 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def _read(answer: httpx.Response) -> bytes:
-    body = b""
+def _read(answer: httpx.Response, bytes_max: int) -> bytes:
+    parts, size = [], 0
     for piece in answer.iter_bytes():
-        body += piece
-        if len(body) >= ANSWER_BYTES_MAX:
+        parts.append(piece)
+        size += len(piece)
+        if size >= bytes_max:
             break
     answer.close()
-    return body[:ANSWER_BYTES_MAX]
+    return b"".join(parts)[:bytes_max]
 
 
 class _Watch:
