@@ -518,6 +518,14 @@ def test_what_is_deleted(held, metric):
     assert shown(metric, held) == ({"1": [1.0, 2.0]}, True)
 
 
+def test_what_is_removed_elsewhere(held, metric):
+    """Logs, say, of a load that failed: that ends nothing."""
+    engine().command("DELETE FROM trilens.log_rows WHERE _batch = 12345")
+    source = EngineSource(asker(), cache=held)
+    assert source.select(parse(metric), T0_MS - 60_000, T0_MS + 600_000)
+    assert not source.ask.asked
+
+
 @pytest.mark.parametrize("is_early", [True, False])
 def test_a_histogram(cache, metric, is_early):
     def histogram() -> None:
@@ -535,6 +543,31 @@ def test_a_histogram(cache, metric, is_early):
         assert shown(metric, cache)[1]
         histogram()
     assert not shown(metric, cache)[1]
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+@pytest.mark.parametrize("name", ["same", "target_info"])
+def test_otlp_has_it_too(cache, metric, name, is_early):
+    """Under the name that PromQL gives it. Where it has anything there is a target_info."""
+    own = name if name == "target_info" else metric
+
+    def otlp() -> None:
+        sent = {"source": "otlp", "kind": "gauge", "_batch": next(_batches)}
+        insert("series_rows", [series(next(_ids), metric.replace("held", "held."), {}) | sent])
+        insert("series_rows", [series(next(_ids), metric, {}) | sent])
+        engine().changes.loaded(sent["_batch"])
+
+    clear()
+    if is_early:
+        otlp()
+    loaded(own, (1, 0, 1.0))
+    shown(own, cache)
+    assert cache.wait_filled(30)
+    if not is_early:
+        assert shown(own, cache)[1]
+        otlp()
+    assert not shown(own, cache)[1]
+    clear()
 
 
 @pytest.mark.parametrize("is_early", [True, False])
