@@ -108,12 +108,17 @@ def value_bits(mantissa: int, exponent: int) -> int:
     return mantissa if exponent == 127 else bits(float(mantissa) / 10.0**exponent)
 
 
+def rank(of_bits: int) -> int:
+    return of_bits if of_bits >= 0 else of_bits ^ (2**63 - 1)
+
+
 def expected(rows, number: int, after_ms: int, until_ms: int) -> dict[int, int]:
-    """Bits by time: of several the greatest."""
+    """Bits by time: of several those of the greatest value."""
     found: dict[int, int] = {}
     for own, at_ms, mantissa, exponent in rows:
         if own == number and after_ms < at_ms <= until_ms:
-            found[at_ms] = max(found.get(at_ms, -(2**63)), value_bits(mantissa, exponent))
+            before, value = found.get(at_ms), value_bits(mantissa, exponent)
+            found[at_ms] = value if before is None else max(before, value, key=rank)
     return dict(sorted(found.items()))
 
 
@@ -262,6 +267,21 @@ def test_what_takes_long_is_not_begun_on_the_event_loop(cache, metric):
         loaded(metric, (1, 15_000, 2.0), labels=False)
         with pytest.raises(WouldAskError):
             at_once()
+
+
+def test_several_at_one_time(cache, metric):
+    """The greatest counts: for samples, for the engine's grids, and in memory."""
+    loaded(metric, (1, 0, -7.5), (1, 0, -5.25), (2, 0, -1e300), (2, 0, 3.0), (3, 0, -1.0))
+    loaded(metric, (3, 0, -2.0), labels=False)
+    wanted = [-5.25, 3.0, -1.0]
+    matchers, grid = parse(metric).matchers, Grid(T0_MS + 1_000, 1_000, 1)
+    query = GridQuery("", metric, matchers, grid, 60_000)
+    for source in (EngineSource(asker(), light_samples_max=0), Cached(cache)):
+        vector = source.grids(query)
+        assert vector is not None
+        assert vector.values[:, 0].tolist() == wanted
+        series = source.select(parse(metric), T0_MS - 1_000, T0_MS)
+        assert [one.values.tolist() for one in series] == [[value] for value in wanted]
 
 
 def test_much_is_not_gone_through_on_the_event_loop(cache, metric):
@@ -498,6 +518,14 @@ def test_what_is_deleted(held, metric):
     assert shown(metric, held) == ({"1": [1.0, 2.0]}, True)
 
 
+def test_what_is_removed_elsewhere(held, metric):
+    """Logs, say, of a load that failed: that ends nothing."""
+    engine().command("DELETE FROM trilens.log_rows WHERE _batch = 12345")
+    source = EngineSource(asker(), cache=held)
+    assert source.select(parse(metric), T0_MS - 60_000, T0_MS + 600_000)
+    assert not source.ask.asked
+
+
 @pytest.mark.parametrize("is_early", [True, False])
 def test_a_histogram(cache, metric, is_early):
     def histogram() -> None:
@@ -515,6 +543,31 @@ def test_a_histogram(cache, metric, is_early):
         assert shown(metric, cache)[1]
         histogram()
     assert not shown(metric, cache)[1]
+
+
+@pytest.mark.parametrize("is_early", [True, False])
+@pytest.mark.parametrize("name", ["same", "target_info"])
+def test_otlp_has_it_too(cache, metric, name, is_early):
+    """Under the name that PromQL gives it. Where it has anything there is a target_info."""
+    own = name if name == "target_info" else metric
+
+    def otlp() -> None:
+        sent = {"source": "otlp", "kind": "gauge", "_batch": next(_batches)}
+        insert("series_rows", [series(next(_ids), metric.replace("held", "held."), {}) | sent])
+        insert("series_rows", [series(next(_ids), metric, {}) | sent])
+        engine().changes.loaded(sent["_batch"])
+
+    clear()
+    if is_early:
+        otlp()
+    loaded(own, (1, 0, 1.0))
+    shown(own, cache)
+    assert cache.wait_filled(30)
+    if not is_early:
+        assert shown(own, cache)[1]
+        otlp()
+    assert not shown(own, cache)[1]
+    clear()
 
 
 @pytest.mark.parametrize("is_early", [True, False])

@@ -28,7 +28,7 @@ from trilens.store.engine_answer import (
     rows_from_json,
 )
 from trilens.store.engine_http import DEFAULT_TIMEOUT_S, Address, Client, Pool, is_gone
-from trilens.store.sample_changes import SampleChanges
+from trilens.store.sample_changes import TABLES, SampleChanges
 
 __all__ = [
     "DATABASE", "Engine", "EngineBusy", "EngineError", "RawStream", "Rows", "Undecodable",
@@ -97,7 +97,7 @@ class Engine:
         try:
             self._send(sql, params, waiting | dict(settings or {}), timeout_s=timeout_s)
         finally:
-            if sql.startswith(_REMOVING):
+            if sql.startswith(_REMOVING) and any(name in sql for name in TABLES):
                 self.changes.rewritten()
 
     def rows(

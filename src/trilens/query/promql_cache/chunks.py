@@ -92,7 +92,7 @@ class _Totals(ctypes.Structure):
 def pack(rows: Rows, known: NDArray[np.uint64], places: Places, series: int) -> Segment:
     """Rows of `known` identities (ascending), which are these `places` of `series`; no others.
 
-    Of several samples of a series at one time that is kept whose bits are greatest.
+    Of several samples of a series at one time the greatest is kept.
     Raises MemoryError; ValueError for an exponent that is none.
     """
     count = len(rows.ids)

@@ -176,6 +176,12 @@ fn bits(value: f64) i64 {
     return @bitCast(value);
 }
 
+/// In the order of values, with what is no number at both ends. As samples.py.
+fn rank(value: f64) i64 {
+    const own = bits(value);
+    return own ^ ((own >> 63) & std.math.maxInt(i64));
+}
+
 // --- packing
 
 /// Samples as the store has them, of one series.
@@ -195,7 +201,7 @@ const Stored = struct {
     pub fn lessThan(self: Stored, one: usize, other: usize) bool {
         if (self.times_ms[one] != self.times_ms[other])
             return self.times_ms[one] < self.times_ms[other];
-        return self.value_bits(one) < self.value_bits(other);
+        return self.rank_of(one) < self.rank_of(other);
     }
 
     pub fn swap(self: Stored, one: usize, other: usize) void {
@@ -210,12 +216,12 @@ const Stored = struct {
         self.exponents[into] = self.exponents[from];
     }
 
-    fn value_bits(self: Stored, place: usize) i64 {
-        return bits(value_of(self.mantissas[place], self.exponents[place]));
+    fn rank_of(self: Stored, place: usize) i64 {
+        return rank(value_of(self.mantissas[place], self.exponents[place]));
     }
 };
 
-/// By time, of several at one time the one whose bits are greatest. Returns how many are left.
+/// By time, of several at one time the greatest. Returns how many are left.
 fn once_a_time(samples: anytype) usize {
     const count = samples.times_ms.len;
     if (is_ascending(samples.times_ms)) return count;
@@ -453,7 +459,7 @@ const Samples = struct {
     pub fn lessThan(self: Samples, one: usize, other: usize) bool {
         if (self.times_ms[one] != self.times_ms[other])
             return self.times_ms[one] < self.times_ms[other];
-        return bits(self.values[one]) < bits(self.values[other]);
+        return rank(self.values[one]) < rank(self.values[other]);
     }
 
     pub fn swap(self: Samples, one: usize, other: usize) void {

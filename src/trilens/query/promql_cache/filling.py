@@ -17,13 +17,12 @@ from numpy.typing import NDArray
 
 from trilens.query.ask import Asker, Bound
 from trilens.query.columns import Column, numbers
-from trilens.query.promql.ast import Matcher
 from trilens.query.promql_cache.cached_metric import CachedMetric
 from trilens.query.promql_cache.chunks import Rows, Segment, merge, pack
 from trilens.query.promql_cache.series_table import SeriesTable
-from trilens.query.promql_store.otlp_series import Asked, Families
+from trilens.query.promql_store.otlp_names import TARGET_INFO, part_names
+from trilens.query.promql_store.otlp_series import Families
 from trilens.query.promql_store.series import LABELS, TIME_MS_MAX, in_time
-from trilens.query.promql_values.values import METRIC_NAME
 from trilens.query.tables import HISTOGRAMS, SAMPLES, SERIES
 from trilens.store.sample_changes import Mark
 
@@ -121,15 +120,16 @@ def _shown(where: str, bound: Bound, ask: Asker) -> dict[int, Mapping[str, str]]
 
 def unfit_of(metrics: Sequence[str], ask: Asker) -> set[str]:
     """Those that are not floats of Prometheus alone."""
-    families, bound = Families(ask), Bound()
+    families, bound = Families(ask).all(), Bound()
     rows = ask.rows(
         bound.statement(
             f"SELECT DISTINCT toString(metric) AS name FROM {HISTOGRAMS} "
             f"WHERE metric IN {bound(list(metrics), 'Array(String)')}"
         )
     )
-    of_otlp = {one for one in metrics if families.has(Asked((Matcher(METRIC_NAME, "=", one),)))}
-    return of_otlp | {row["name"] for row in rows}
+    of_otlp = {name for family in families for _, name in part_names(family)}
+    of_otlp |= {TARGET_INFO} if families else set()
+    return of_otlp.intersection(metrics) | {row["name"] for row in rows}
 
 
 def read_samples(

@@ -1,7 +1,8 @@
 """Rows of samples and histograms as series.
 
 Identities with equal labels are one series. Of several samples of a series at one time one counts,
-whatever the order of rows on disk: the histogram, then the value whose bits are greatest.
+whatever the order of rows on disk: the histogram, then the greatest value, as in grids.py; what is
+no number (NaN, stale markers) is greater than all that are.
 """
 
 from __future__ import annotations
@@ -105,11 +106,18 @@ def _joined(runs: list[_Run]) -> _Run:
     )
 
 
+def _ranks(values: Floats) -> NDArray[np.int64]:
+    """In the order of values, with what is no number at both ends."""
+    bits = values.view(np.int64)
+    ranks: NDArray[np.int64] = bits ^ ((bits >> 63) & np.int64(2**63 - 1))
+    return ranks
+
+
 def _once_a_time(run: _Run) -> _Run:
     is_histogram = np.zeros(len(run.times_ms), np.bool_)
     if run.histograms is not None:
         is_histogram[:] = [one is not None for one in run.histograms]
-    order = np.lexsort((run.values.view(np.int64), is_histogram, run.times_ms))
+    order = np.lexsort((_ranks(run.values), is_histogram, run.times_ms))
     times_ms = run.times_ms[order]
     kept = order[np.append(times_ms[1:] != times_ms[:-1], True)]
     histograms = run.histograms and [run.histograms[row] for row in kept.tolist()]
