@@ -105,7 +105,7 @@ def following(found):
         yield told, failures
     finally:
         running.cancel()
-        wait_until(running.done)
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.05), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

@@ -118,7 +118,7 @@ def following(cluster, role, *, run=None, **options):
         yield told
     finally:
         running.cancel()
-        wait_until(running.done)
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.05), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
