@@ -25,12 +25,13 @@ from test_promql_pushdown import bits, counters_and_gauges, one_series, point, s
 from test_receive_known_series import writes
 from trilens.clock import SystemClock
 from trilens.errors import Refused
-from trilens.query.ask import AskLimits, MemoryAsker, WouldAskError
+from trilens.query.ask import AskLimits, Bound, MemoryAsker, WouldAskError
 from trilens.query.promql.ast import Matcher
 from trilens.query.promql.parser import parse
 from trilens.query.promql_cache import cached_metric, filling, refreshing, sample_cache
 from trilens.query.promql_cache.cached_metric import CachedMetric
 from trilens.query.promql_cache.chunks import Rows, merge, pack, read
+from trilens.query.promql_cache.refreshing import _of_batches
 from trilens.query.promql_cache.sample_cache import SampleCache
 from trilens.query.promql_cache.series_table import SeriesTable
 from trilens.query.promql_store.source import EngineSource
@@ -39,6 +40,7 @@ from trilens.query.promql_values.evaluate import evaluate
 from trilens.query.promql_values.labels import drop_labels
 from trilens.query.promql_values.pushdown import GridQuery
 from trilens.query.promql_values.values import Grid, RawSeries, Vector
+from trilens.store.engine import EngineError
 from trilens.store.sample_changes import SampleChanges
 
 LARGE = 64 << 20
@@ -469,6 +471,37 @@ def test_many_batches_are_named_by_their_range(held, metric, monkeypatch):
     assert shown(metric, held)[0]["1"] == [1.0, 2.0, 3.0, 3.0, 3.0, 3.0]
 
 
+def test_ranges_of_batches_leave_out_what_lies_between_streams():
+    bound = Bound()
+    batches = [*range(5, 205), 7 << 43, *range(2 << 43, (2 << 43) + 150, 3)]
+    assert _of_batches(batches, bound).count("BETWEEN") == 3
+    assert list(bound.params.values()) == [5, 204, 2 << 43, (2 << 43) + 147, 7 << 43, 7 << 43]
+
+
+def test_a_metric_that_has_nothing_yet(held, metric):
+    """It is held as well, and costs nothing where others grow."""
+    other = f"{metric}_other"
+    shown(other, held)
+    assert held.wait_filled(30)
+    loaded(metric, (3, 0, 7.0))
+    with held._refreshing:
+        ask = asker()
+        held._refresh(ask)
+    assert not any("series_id IN" in one.sql and [] in one.params.values() for one in ask.asked)
+    assert shown(metric, held)[0]["3"] == [7.0]
+    loaded(other, (1, 0, 1.0))
+    assert shown(other, held) == ({"1": [1.0]}, True)
+
+
+def test_very_many_new_series_are_fetched_again(held, metric, monkeypatch):
+    monkeypatch.setattr(refreshing, "_NEW_MAX", 2)
+    loaded(metric, *((n, 0, 7.0) for n in range(3, 6)))
+    wanted = {"1": [1.0, 2.0], "2": [5.0], "3": [7.0], "4": [7.0], "5": [7.0]}
+    assert shown(metric, held) == (wanted, False)
+    assert held.wait_filled(30)
+    assert shown(metric, held) == (wanted, True)
+
+
 def test_a_new_series(held, metric):
     loaded(metric, (3, 0, 7.0), (1, 30_000, 3.0))
     assert shown(metric, held)[0] == {"1": [1.0, 2.0, 3.0], "2": [5.0], "3": [7.0]}
@@ -516,6 +549,27 @@ def test_what_is_deleted(held, metric):
     assert shown(metric, held) == ({"1": [1.0, 2.0]}, False)
     assert held.wait_filled(30)
     assert shown(metric, held) == ({"1": [1.0, 2.0]}, True)
+
+
+def test_a_removal_that_failed_and_goes_on(cache, metric):
+    """Nothing is held of rows that are about to go."""
+    loaded(metric, (1, 0, 1.0), (2, 0, 5.0))
+    delete = f"ALTER TABLE trilens.sample_rows DELETE WHERE metric = '{metric}' AND series_id = 2"
+    engine().command("SYSTEM STOP MERGES trilens.sample_rows")
+    try:
+        engine().command(delete, settings={"mutations_sync": "0"})
+        with pytest.raises(EngineError):
+            engine().command("DELETE FROM trilens.sample_rows WHERE nothing_of_this_name = 1")
+        for _ in range(2):
+            assert shown(metric, cache) == ({"1": [1.0], "2": [5.0]}, False)
+            assert cache.wait_filled(30)
+    finally:
+        engine().command("SYSTEM START MERGES trilens.sample_rows")
+    until(lambda: not filling.are_being_removed(asker()))
+    cache._unfit.clear()
+    assert shown(metric, cache) == ({"1": [1.0]}, False)
+    assert cache.wait_filled(30)
+    assert shown(metric, cache) == ({"1": [1.0]}, True)
 
 
 def test_what_is_removed_elsewhere(held, metric):
@@ -631,6 +685,20 @@ def test_what_is_asked_for_now_stays(metric, monkeypatch):
     assert are_held() == [False, True, False, True]
     assert small.size_bytes() <= 1_000
     small.close()
+
+
+def test_so_many_metrics_are_held(cache, metric, monkeypatch):
+    monkeypatch.setattr(sample_cache, "_METRICS_MAX", 2)
+
+    def held_after(number: int) -> list[int]:
+        loaded(f"{metric}_{number}", (1, 0, 1.0))
+        shown(f"{metric}_{number}", cache)
+        assert cache.wait_filled(30)
+        return [n for n in range(4) if f"{metric}_{n}" in cache._held]
+
+    assert [held_after(number) for number in range(3)] == [[0], [0, 1], [0, 1]]
+    monkeypatch.setattr(sample_cache, "_UNFIT_S", 0.0)
+    assert held_after(3) == [1, 3]
 
 
 def test_too_much_of_a_metric(metric):

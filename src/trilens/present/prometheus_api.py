@@ -266,11 +266,12 @@ def _work(call: Call, question: Question, *, is_packed: bool) -> Work[_Body]:
     form = question.form
     # Where the moment is left out it is now.
     now_ms = 0 if all(form.text(name) for name in _IN_TURN[call]) else form.now_ms
+    like = call, form.text("query"), form.text("step"), _span_s(form)
     return Work(
         partial(_answered, call, question, is_packed),
         question.ask.stop,
         same=(call, tuple(form.fields), now_ms, is_packed),
-        like=(call, form.text("query"), form.text("step"), _span_s(form)),
+        like=hash(like),  # a thousand are remembered, and each text may have a megabyte
     )
 
 

@@ -94,10 +94,15 @@ class Engine:
         this returns, so mutations are waited for.
         """
         waiting: dict[str, object] = {"mutations_sync": "2", "lightweight_deletes_sync": "2"}
+        is_removal = sql.startswith(_REMOVING) and any(name in sql for name in TABLES)
         try:
             self._send(sql, params, waiting | dict(settings or {}), timeout_s=timeout_s)
+        except EngineError:
+            if is_removal:
+                self.changes.doubt()
+            raise
         finally:
-            if sql.startswith(_REMOVING) and any(name in sql for name in TABLES):
+            if is_removal:
                 self.changes.rewritten()
 
     def rows(

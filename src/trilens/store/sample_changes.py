@@ -2,6 +2,8 @@
 
     loaded      the rows of one more batch are visible
     rewritten   rows have been removed: nothing that is held counts any more
+    in doubt    a removal that failed, or that an engine was killed in, may go on: rows may still
+                go without a word
 
 A batch is told of after all its rows are there: until then some of them may be seen, and they are
 the same ones. Only what this program does is known here, so nothing may be held of an engine that
@@ -33,6 +35,7 @@ class SampleChanges:
 
     def __init__(self) -> None:
         self._rewrites = 0
+        self._are_in_doubt = True  # what was begun before this program was may go on
         self._batches: list[int] = []
         self._forgotten = 0
         self._told: list[Callable[[], None]] = []
@@ -54,6 +57,23 @@ class SampleChanges:
     def rewritten(self) -> None:
         with self._lock:
             self._rewrites += 1
+
+    @property
+    def are_in_doubt(self) -> bool:
+        """Whether somebody has to look if a removal still goes on, and to call settled() if not."""
+        return self._are_in_doubt
+
+    def doubt(self) -> None:
+        """A removal has failed."""
+        with self._lock:
+            self._are_in_doubt = True
+            self._rewrites += 1
+
+    def settled(self, mark: Mark) -> None:
+        """At `mark`, or later, no removal went on."""
+        with self._lock:
+            if mark.rewrites == self._rewrites:
+                self._are_in_doubt = False
 
     def mark(self) -> Mark:
         with self._lock:

@@ -34,6 +34,11 @@ from trilens.store.sample_changes import Mark
 # Between two of them somebody looks whether the query has to end.
 _POINTS_A_PART: Final = 2_000_000
 _POINTS_MIN: Final = 100_000  # of a part: less is not worth another thread
+# All threads together: each adds up groups of its own, 20 bytes a point.
+_GROUP_POINTS_MAX: Final = 4_000_000
+# Samples of a window that a point is counted for; of longer ones it is as many points.
+_WINDOW_SAMPLES: Final = 100
+_USUAL_INTERVAL_MS: Final = 15_000
 # What more series than these cost is not looked at: it is much.
 _COUNTED_SERIES_MAX: Final = 2_000
 # Of a point that is computed and written, of a sample that NumPy gets, and of a series, in samples
@@ -127,8 +132,11 @@ class CachedMetric:
         group_count: int,
         check: Callable[[], None],
     ) -> tuple[Floats, Flags]:
-        points = len(places) * query.grid.count
+        points = int(len(places) * query.grid.count * self._windows(query))
         threads = min(_THREADS, max(1, points // _POINTS_MIN))
+        if query.aggregation:
+            group_points = max(1, group_count * query.grid.count)
+            threads = min(threads, max(1, _GROUP_POINTS_MAX // group_points))
         shared = Grids(query, group_count, is_finite=needs_finite(query))
         if points <= min(_POINTS_MIN, _POINTS_A_PART):
             check()
@@ -141,7 +149,7 @@ class CachedMetric:
             else shared
             for _ in range(threads - 1)
         ]
-        parts = max(threads, -(-points // _POINTS_A_PART))
+        parts = max(threads, min(len(places), -(-points // _POINTS_A_PART)))
         edges = [len(places) * part // parts for part in range(parts + 1)]
 
         def fold(thread: int) -> None:
@@ -162,6 +170,12 @@ class CachedMetric:
             if grids is not shared:
                 shared.add_all(grids)
         return shared.result()
+
+    def _windows(self, query: GridQuery) -> float:
+        """How much longer a point takes where each sample of a long window is looked at."""
+        of_series = sum(one.samples for one in self.segments) / max(1, len(self.series))
+        in_window = min(of_series, query.range_ms / _USUAL_INTERVAL_MS)
+        return max(1.0, in_window / _WINDOW_SAMPLES)
 
 
 def _vector(query: GridQuery, labels: list[Labels], values: Floats, is_there: Flags) -> Vector:

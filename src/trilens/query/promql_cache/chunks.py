@@ -104,7 +104,7 @@ def pack(rows: Rows, known: NDArray[np.uint64], places: Places, series: int) -> 
     )  # fmt: skip
     if size == _FAILED:
         raise ValueError("samples that are none, or no memory for them")
-    return Segment(offsets, out[:size].copy(), count)
+    return Segment(offsets, _shrunk(out, size), count)
 
 
 def merge(segments: Sequence[Segment], series: int, after_ms: int) -> Segment:
@@ -118,7 +118,7 @@ def merge(segments: Sequence[Segment], series: int, after_ms: int) -> Segment:
     if size == _FAILED:
         raise MemoryError
     places = np.arange(series, dtype=np.uint32)
-    merged = Segment(offsets, out[:size].copy(), samples)
+    merged = Segment(offsets, _shrunk(out, size), samples)
     return Segment(offsets, merged.data, count_samples([merged], places, -(2**63), 2**63 - 1))
 
 
@@ -225,6 +225,12 @@ def _room(samples: int, series: int) -> NDArray[np.uint8]:
     if size > _DATA_BYTES_MAX:
         raise MemoryError
     return np.empty(size, np.uint8)
+
+
+def _shrunk(out: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """The same memory: what is written is never there twice."""
+    out.resize(size, refcheck=False)
+    return out
 
 
 def count_samples(segments: Sequence[Segment], places: Places, after_ms: int, until_ms: int) -> int:

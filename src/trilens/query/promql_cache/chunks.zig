@@ -734,6 +734,9 @@ const Window = struct {
     turns_first: usize = 0,
     turns_end: usize = 0,
     reach: Reach = .{},
+    /// Place of the greatest or least of all before `seen_end`.
+    extreme: usize = 0,
+    seen_end: usize = 0,
 
     fn move(self: *Window, moment_ms: i64) void {
         const times_ms = self.samples.times_ms;
@@ -757,14 +760,29 @@ const Window = struct {
             .last_over_time => last,
             .count_over_time => @floatFromInt(values.len),
             .changes, .resets => @floatFromInt(self.turns_end - self.turns_first),
-            .max_over_time => std.mem.max(f64, values),
-            .min_over_time => std.mem.min(f64, values),
+            .max_over_time, .min_over_time => self.extreme_value(function == .max_over_time),
             .sum_over_time => sum_of(values).total(),
             .avg_over_time => sum_of(values).mean(values.len),
             .delta, .increase => self.rise(function != .delta, 1),
             .rate => self.rise(true, seconds(self.range_ms)),
             .idelta, .irate => self.last_step(function == .irate),
         };
+    }
+
+    /// Only what is new is looked at, until the one that was it has left the window.
+    fn extreme_value(self: *Window, comptime is_max: bool) f64 {
+        const values = self.samples.values;
+        if (self.seen_end == 0 or self.extreme < self.first) {
+            self.extreme = self.first;
+            self.seen_end = self.first + 1;
+        }
+        for (self.seen_end..self.end) |place| {
+            const own = values[place];
+            const most = values[self.extreme];
+            if (if (is_max) own >= most else own <= most) self.extreme = place;
+        }
+        self.seen_end = self.end;
+        return values[self.extreme];
     }
 
     fn rise(self: *Window, comptime is_counter: bool, per_s: f64) ?f64 {

@@ -24,7 +24,7 @@ from trilens.query.promql_store.otlp_names import TARGET_INFO, part_names
 from trilens.query.promql_store.otlp_series import Families
 from trilens.query.promql_store.series import LABELS, TIME_MS_MAX, in_time
 from trilens.query.tables import HISTOGRAMS, SAMPLES, SERIES
-from trilens.store.sample_changes import Mark
+from trilens.store.sample_changes import TABLES, Mark
 
 LATEST_MS: Final = 2**62
 SERIES_MAX: Final = 50_000
@@ -84,6 +84,20 @@ def filled(metric: str, after_ms: int, mark: Mark, ask: Asker, size_bytes_max: i
             raise NoRoomError
     whole = (merge(segments, len(series), after_ms),) if len(segments) > 1 else tuple(segments)
     return CachedMetric(series, whole, after_ms, mark, version)
+
+
+def are_being_removed(ask: Asker) -> bool:
+    """Whether a removal of rows of samples or series goes on in the engine."""
+    bound = Bound()
+    tables = bound(sorted(TABLES), "Array(String)")
+    return bool(
+        ask.rows(
+            bound.statement(
+                "SELECT 1 FROM system.mutations WHERE NOT is_done AND database = 'trilens' "
+                f"AND table IN {tables} LIMIT 1"
+            )
+        )
+    )
 
 
 def _count(metric: str, after_ms: int, ask: Asker) -> int:

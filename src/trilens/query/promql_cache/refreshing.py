@@ -36,10 +36,14 @@ from trilens.query.promql_store.series import LABELS
 from trilens.query.tables import SERIES
 from trilens.store.sample_changes import Mark
 
-# More than so many batches are named by their range.
+# More than so many batches are named by their ranges: each stream counts from elsewhere.
 _NAMED_BATCHES_MAX: Final = 200
+_GAP_MAX: Final = 10_000
+# New series of all metrics together: a metric that has more is fetched again.
+_NEW_MAX: Final = 20_000
 # Two segments become one when the later has grown to this share of the earlier.
 _MERGE_SHARE: Final = 0.5
+_NOTHING: Final = (0, 0)
 
 
 def refreshed(
@@ -76,10 +80,12 @@ def _with_rows(
     held: Sequence[CachedMetric], names: list[str], read: Mapping[str, Column]
 ) -> list[CachedMetric]:
     """With the rows that are of them, by their column place; without those that do not fit."""
-    place_of = numbers(read, "place", np.uint32)
+    place_of, place = numbers(read, "place", np.uint32), {name: n for n, name in enumerate(names)}
+    rows = np.argsort(place_of, kind="stable")
+    parts = np.split(rows, np.searchsorted(place_of[rows], np.arange(1, len(names) + 1)))[1:]
     fit = []
     for one in held:
-        own = np.flatnonzero(place_of == names.index(one.series.metric) + 1)
+        own = parts[place[one.series.metric]]
         try:
             more = (packed(read, one.series, own),) if len(own) else ()
         except UnfitError:
@@ -91,8 +97,13 @@ def _with_rows(
 def _of_batches(batches: Sequence[int], bound: Bound) -> str:
     if len(batches) <= _NAMED_BATCHES_MAX:
         return f"_batch IN {bound(list(batches), 'Array(UInt64)')}"
-    first, last = bound(min(batches), "UInt64"), bound(max(batches), "UInt64")
-    return f"_batch BETWEEN {first} AND {last}"
+    every = np.sort(np.array(batches, np.uint64))
+    runs = np.split(every, np.flatnonzero(np.diff(every) > _GAP_MAX) + 1)
+    ranges = (
+        f"_batch BETWEEN {bound(int(run[0]), 'UInt64')} AND {bound(int(run[-1]), 'UInt64')}"
+        for run in runs
+    )
+    return f"({' OR '.join(ranges)})"
 
 
 # --- new series
@@ -104,9 +115,17 @@ def _with_new_series(held: Sequence[CachedMetric], version: str, ask: Asker) -> 
     unfit = unfit_of(names, ask)
     held = [replace(one, version=version) for one in held if one.series.metric not in unfit]
     digests = _digests(names, ask)
-    grown = [one for one in held if digests.get(one.series.metric) != one.series.digest]
-    are_grown = set(_names(grown))
-    others = [one for one in held if one.series.metric not in are_grown]
+    others: list[CachedMetric] = []
+    grown: list[CachedMetric] = []
+    left = _NEW_MAX
+    for one in held:
+        digest = digests.get(one.series.metric, _NOTHING)
+        new = max(0, digest[0] - len(one.series))
+        if digest == one.series.digest:
+            others.append(one)
+        elif new <= left and digest[0] <= SERIES_MAX:
+            grown.append(one)
+            left -= new
     return [*others, *_grown(grown, ask)] if grown else others
 
 
@@ -126,6 +145,8 @@ def _digests(names: list[str], ask: Asker) -> dict[str, tuple[int, int]]:
 def _grown(held: Sequence[CachedMetric], ask: Asker) -> list[CachedMetric]:
     names = _names(held)
     new = _new_ids(held, names, ask)
+    if not len(new):
+        return list(held)
     shown = _shown(names, new, ask)
     fit = []
     for one in held:

@@ -29,16 +29,19 @@ from trilens.query.promql_cache.filling import (
     ROWS_MAX,
     NoRoomError,
     UnfitError,
+    are_being_removed,
     filled,
 )
 from trilens.query.promql_cache.refreshing import refreshed, tidied
 from trilens.query.promql_cache.series_table import Matchers
 from trilens.query.promql_store.series import metric_is
 from trilens.store.engine import Engine
-from trilens.store.sample_changes import SampleChanges
+from trilens.store.sample_changes import Mark, SampleChanges
 
 # One metric may fill this share.
 _SHARE_OF_ONE: Final = 0.75
+# What has been loaded since is fetched for all of them, at each batch.
+_METRICS_MAX: Final = 1_000
 # More is fetched than was asked for, so that a little more is there too.
 _MORE_MS: Final = 900_000
 _FORGET_S: Final = 86_400.0
@@ -238,7 +241,7 @@ class SampleCache:
 
     def _make_room(self) -> None:
         size_bytes = sum(one.size_bytes for one in self._held.values())
-        while size_bytes > self.size_bytes_max:
+        while self._held and (size_bytes > self.size_bytes_max or len(self._held) > _METRICS_MAX):
             metric, oldest = next(iter(self._held.items()))
             size_bytes -= oldest.size_bytes
             self._forget(metric)
@@ -296,6 +299,7 @@ class SampleCache:
     def _fill(self, metric: str, after_ms: int, ask: Asker) -> None:
         mark = self.changes.mark()
         try:
+            self._settle(mark, ask)
             one = filled(metric, after_ms, mark, ask, self._room_bytes(metric))
         except (NoRoomError, MemoryError):
             self._is_unfit(metric, after_ms)
@@ -317,16 +321,26 @@ class SampleCache:
             self._uses[metric] = _Use(now_s, now_s, span_ms)
             self._make_room()
 
+    def _settle(self, mark: Mark, ask: Asker) -> None:
+        """Raises UnfitError while rows may go of which nobody tells."""
+        if not self.changes.are_in_doubt:
+            return
+        if are_being_removed(ask):
+            raise UnfitError
+        self.changes.settled(mark)
+
     def _room_bytes(self, metric: str) -> int:
         """What others leave that have been asked for just now: they do not push each other out."""
         now_s = self._now_s()
         with self._lock:
-            taken_bytes = sum(
+            taken_bytes = [
                 one.size_bytes
                 for name, one in self._held.items()
                 if name != metric and now_s - self._uses[name].asked_s < _UNFIT_S
-            )
-        return min(int(_SHARE_OF_ONE * self.size_bytes_max), self.size_bytes_max - taken_bytes)
+            ]
+        if len(taken_bytes) >= _METRICS_MAX:
+            return -1
+        return min(int(_SHARE_OF_ONE * self.size_bytes_max), self.size_bytes_max - sum(taken_bytes))
 
     def _is_unfit(self, metric: str, after_ms: int) -> None:
         """For a while it is not wanted from `after_ms` on, or from earlier."""
