@@ -205,6 +205,7 @@ class Server:
             body_bytes_max=max(_in_flight_bytes_max(settings) // 2, IN_FLIGHT_BYTES_MIN),
             clock=self._clock,
             measures=self.measures,
+            cache=self._cache,
         )
 
     def _listener(self) -> HttpListener:

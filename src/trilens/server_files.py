@@ -39,6 +39,7 @@ from trilens.notify.notifier import Notifier
 from trilens.present.prometheus_live.live import Reloads
 from trilens.present.prometheus_query import PromqlLimits
 from trilens.prometheus_config.file import PrometheusConfig, load
+from trilens.query.promql_cache.sample_cache import SampleCache
 from trilens.receive.exchange import Request
 from trilens.receive.listener import Intake
 from trilens.scrape.pool import Pool
@@ -113,6 +114,7 @@ class ServerFiles:
         body_bytes_max: int,
         clock: Clock,
         measures: Measures,
+        cache: SampleCache | None = None,
     ) -> None:
         """Reads the files. Raises FileRefused."""
         self._files = files
@@ -124,8 +126,9 @@ class ServerFiles:
         self._measures = measures
         self._receiver = next(one for one in intake.receivers if FORMAT in one.paths.values())
         self._rules = ServerRules(
-            engine, intake, limits=limits, clock=clock, measures=measures, notify=self._tell
-        )
+            engine, intake, limits=limits, clock=clock, measures=measures, notify=self._tell,
+            cache=cache,
+        )  # fmt: skip
         self.notifier: Notifier | None = None
         if self._read.alertmanager is not None:
             self.notifier = Notifier(

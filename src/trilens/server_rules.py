@@ -24,6 +24,7 @@ from trilens.errors import Refused
 from trilens.measures import Measures
 from trilens.present.prometheus_query import PromqlLimits
 from trilens.query.ask import Asker
+from trilens.query.promql_cache.sample_cache import SampleCache
 from trilens.query.promql_store.known_series import KnownSeries
 from trilens.query.promql_store.source import EngineSource, SelectLimits
 from trilens.query.promql_values.context import Limits, Source
@@ -59,11 +60,13 @@ class ServerRules:
         clock: Clock,
         measures: Measures,
         notify: Notify,
+        cache: SampleCache | None = None,
     ) -> None:
         self._engine = engine
         self._intake = intake
         self._limits = limits
         self._known = KnownSeries()
+        self._cache = cache
         self._receiver = next(one for one in intake.receivers if FORMAT in one.paths.values())
         self._loop: asyncio.AbstractEventLoop | None = None
         self._clock = clock
@@ -127,4 +130,5 @@ class ServerRules:
 
     def _source(self) -> Source:
         within = SelectLimits(self._limits.series, self._limits.samples)
-        return EngineSource(Asker(self._engine, self._limits.ask()), within, self._known)
+        ask = Asker(self._engine, self._limits.ask())
+        return EngineSource(ask, within, self._known, cache=self._cache)
