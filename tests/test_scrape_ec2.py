@@ -105,7 +105,7 @@ def following(found):
         yield told, failures
     finally:
         running.cancel()
-        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.05), loop).result()
+        wait_until(running.done)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

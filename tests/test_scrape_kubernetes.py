@@ -118,7 +118,7 @@ def following(cluster, role, *, run=None, **options):
         yield told
     finally:
         running.cancel()
-        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.05), loop).result()
+        wait_until(running.done)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

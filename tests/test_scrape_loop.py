@@ -244,7 +244,8 @@ def test_bad_targets_hurt_only_themselves(exporter, tmp_path) -> None:
         assert len(written.values["a@good"]) - before >= 4
         states = {pool.job.name: pool.loops()[0].state for pool in scraper.pools()}
         for name, (_, why) in pages.items():
-            assert why in states[name].last_error, name
+            # On a busy machine a scrape may take too long before it fails for its own reason.
+            wait_until(lambda name=name, why=why: why in states[name].last_error)
         assert "refused" in states["closed"].last_error
         assert states["odd"].last_error
         assert "unsupported protocol scheme" in states["scheme"].last_error
@@ -292,10 +293,12 @@ def test_ways_to_be_let_in(exporter, tmp_path) -> None:
         written.wait("a@file", len(written.values["a@file"]) + 2)
         (stays,) = (pool.loops()[0] for pool in scraper.pools() if pool.job.name == "stays")
         assert "307" in stays.state.last_error
+    # A token that came too late for its scrape is asked for again; then it is kept.
+    jobs["oauth"] = "", f"Bearer t{len(exporter.requests['/token']) - 1}"
     for name, (_, header) in jobs.items():
         assert exporter.requests[f"/{name}"][0]["authorization"] == header
     assert exporter.requests["/file"][-1]["authorization"] == "Bearer two"
-    assert len(exporter.requests["/token"]) == 1
+    assert {one["authorization"] for one in exporter.requests["/oauth"]} == {jobs["oauth"][1]}
     assert exporter.requests["/there"][0]["authorization"] == "Bearer x"
     assert exporter.requests["/there"][0]["x-a"] == "b"
 
