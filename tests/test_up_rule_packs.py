@@ -98,5 +98,5 @@ def test_a_page_that_is_none_is_not_found(program, name):
 
 
 def test_a_pack_that_is_none_keeps_it_from_starting(tmp_path):
-    with pytest.raises(AssertionError, match="rule_packs = .*kubernetes"):
+    with pytest.raises(AssertionError, match=r"rule_packs = .*kubernetes"):
         Trilens(tmp_path / "data", "--rule-packs", "docker").start()
