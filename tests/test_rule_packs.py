@@ -37,6 +37,7 @@ PROMTOOL = shutil.which("promtool")
 # with a colon. `cluster` is read everywhere. Of instance:* and instance_device:* all labels are
 # kept, `job` among them.
 OF_POD = {"cluster", "namespace", "pod", "container", "node"}
+OF_WINDOWS_POD = {"cluster", "namespace", "pod", "container"}
 READ_BY_DASHBOARDS = {
     ":node_memory_MemAvailable_bytes:sum": {"cluster"},
     "apiserver_request:availability30d": {"cluster", "verb"},
@@ -75,6 +76,29 @@ READ_BY_DASHBOARDS = {
     "node_namespace_pod_container:container_memory_rss": OF_POD,
     "node_namespace_pod_container:container_memory_swap": OF_POD,
     "node_namespace_pod_container:container_memory_working_set_bytes": OF_POD,
+    # Recorded for the dashboards on Windows, also under names without a colon.
+    ":windows_node_memory_MemFreeCached_bytes:sum": {"cluster"},
+    ":windows_node_memory_MemTotal_bytes:sum": {"cluster"},
+    "kube_pod_windows_container_resource_cpu_cores_limit": OF_WINDOWS_POD,
+    "kube_pod_windows_container_resource_cpu_cores_request": OF_WINDOWS_POD,
+    "kube_pod_windows_container_resource_memory_limit": OF_WINDOWS_POD,
+    "kube_pod_windows_container_resource_memory_request": OF_WINDOWS_POD,
+    "namespace_pod_container:windows_container_cpu_usage_seconds_total:sum_rate": OF_WINDOWS_POD,
+    "node:windows_node:sum": {"cluster"},
+    "node:windows_node_cpu_utilisation:avg1m": {"cluster", "instance"},
+    "node:windows_node_disk_utilisation:avg_irate": {"cluster", "instance"},
+    "node:windows_node_filesystem_usage:": {"cluster", "instance", "volume"},
+    "node:windows_node_memory_swap_io_pages:irate": {"cluster", "instance"},
+    "node:windows_node_memory_totalCached_bytes:sum": {"cluster", "instance"},
+    "node:windows_node_memory_utilisation:": {"cluster", "instance"},
+    "node:windows_node_memory_utilisation:ratio": {"cluster", "instance"},
+    "node:windows_node_net_saturation:sum_irate": {"cluster", "instance"},
+    "node:windows_node_net_utilisation:sum_irate": {"cluster", "instance"},
+    "node:windows_node_num_cpu:sum": {"cluster", "instance"},
+    "windows_container_network_received_bytes_total": OF_WINDOWS_POD,
+    "windows_container_network_transmitted_bytes_total": OF_WINDOWS_POD,
+    "windows_container_private_working_set_usage": OF_WINDOWS_POD,
+    "windows_pod_container_available": OF_WINDOWS_POD,
 }  # fmt: skip
 
 
