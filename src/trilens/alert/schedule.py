@@ -52,7 +52,6 @@ class _Slot:
     is_running: bool = False
     is_over: bool = False
     evaluations: int = 0
-    missed: int = 0
 
 
 @dataclass(slots=True)
@@ -205,7 +204,7 @@ class Schedule:
         group, now_ms = slot.group, self._now_ms()
         late = max(0, (now_ms - slot.due_ms) // group.interval_ms)
         if late:
-            slot.missed += late
+            group.missed += late
             self._measures.count("trilens_rule_iterations_missed_total", by=late)
         slot.due_ms += late * group.interval_ms
         evaluation = group.evaluate(slot.due_ms)
