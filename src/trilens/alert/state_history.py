@@ -51,7 +51,9 @@ def history(
     step_ms = max(interval_ms, -(-(end_ms - start_ms) // STEPS_MAX))
     is_window = step_ms > interval_ms
     first_ms = -(-start_ms // step_ms) * step_ms
-    grid = Grid(first_ms, step_ms, max(1, (end_ms - first_ms) // step_ms + 1))
+    # A window reaches back: the last one ends behind the range.
+    last_ms = end_ms + step_ms - 1 if is_window else end_ms
+    grid = Grid(first_ms, step_ms, max(1, (last_ms - first_ms) // step_ms + 1))
     value = query.over(_expr(name, labels, step_ms if is_window else None), grid)
     assert isinstance(value, Vector)
     found: dict[Labels, AlertHistory] = {}
