@@ -1,5 +1,6 @@
 /** English: all words of the console. A file an area; keys begin with the area's name. */
 
+import { alerts } from "./en/alerts";
 import { explore } from "./en/explore";
 import { logs } from "./en/logs";
 import { metrics } from "./en/metrics";
@@ -9,4 +10,6 @@ import { shell } from "./en/shell";
 import { sources } from "./en/sources";
 import { traces } from "./en/traces";
 
-export const en = { ...shell, ...parts, ...overview, ...logs, ...traces, ...metrics, ...explore, ...sources } as const;
+export const en = {
+  ...shell, ...parts, ...overview, ...logs, ...traces, ...metrics, ...explore, ...sources, ...alerts,
+} as const;
