@@ -187,6 +187,10 @@ function Past({ alert }: { readonly alert: Alert }) {
   );
 }
 
+function later(ms: number): string {
+  return ms <= 0 ? "" : ` (+${duration(ms * 1e6)})`;
+}
+
 function Facts({ alert }: { readonly alert: Alert }) {
   const t = useT();
   const zone = useZone();
@@ -194,7 +198,7 @@ function Facts({ alert }: { readonly alert: Alert }) {
     [t("alerts.activeAt"), dateTime(alert.active_at_ms, zone)],
     ...(alert.fired_at_ms === null || alert.rule === "" ? [] : [[
       t("alerts.firedAt"),
-      `${dateTime(alert.fired_at_ms, zone)} (+${duration((alert.fired_at_ms - alert.active_at_ms) * 1e6)})`,
+      `${dateTime(alert.fired_at_ms, zone)}${later(alert.fired_at_ms - alert.active_at_ms)}`,
     ] as [string, string]]),
     ...(alert.receivers.length === 0 ? [] : [[t("alerts.receivers"), alert.receivers.join(", ")] as [string, string]]),
     ...(alert.value === null ? [] : [[t("alerts.value"), String(alert.value)] as [string, string]]),

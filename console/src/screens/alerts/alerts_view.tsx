@@ -18,8 +18,8 @@ import { AlertDetails } from "./alert_details";
 import classes from "./alerts.module.css";
 import type { Change } from "./alerts_screen";
 import { FilterBar } from "./filter_bar";
-import { type AlertGroup, type AlertRow, groupsOf, isOpen, rowsOf, shownLabels } from "./grouping";
-import { Severity, StateMark, stateOf } from "./marks";
+import { type AlertGroup, type AlertRow, groupsOf, isOpen, rowsOf } from "./grouping";
+import { LabelChips, Severity, StateMark, stateOf } from "./marks";
 import { type AlertsSearch, STATES } from "./search";
 
 interface Props {
@@ -247,16 +247,10 @@ function GroupName({ group, isOpen: opened }: { readonly group: AlertGroup; read
 
 function AlertName({ alert, group }: { readonly alert: Alert; readonly group: AlertGroup }) {
   const isAlone = group.alerts.length === 1;
-  const labels = shownLabels(alert.labels, isAlone ? [] : group.telling);
-  const text = labels.map(([name, value]) => `${name}=${value}`).join("  ");
   return (
-    <span className={classes.alertName} data-inner={!isAlone || undefined} title={text}>
+    <span className={classes.alertName} data-inner={!isAlone || undefined}>
       {isAlone && <strong>{alert.name === "" ? "–" : alert.name}</strong>}
-      <span className={classes.labels}>
-        {labels.map(([name, value]) => (
-          <span key={name} className={classes.label}><span className="muted">{name}=</span>{value}</span>
-        ))}
-      </span>
+      <LabelChips labels={alert.labels} telling={isAlone ? [] : group.telling} />
     </span>
   );
 }

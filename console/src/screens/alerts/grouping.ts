@@ -43,14 +43,15 @@ export function groupsOf(alerts: readonly Alert[]): AlertGroup[] {
     pending: own.filter((one) => one.state === "pending").length,
     suppressed: own.filter((one) => one.suppressed).length,
     sinceMs: own.reduce((least, one) => Math.min(least, one.active_at_ms), Infinity),
-    telling: tellingOf(own),
+    telling: tellingOf(own.map((one) => one.labels)),
   }));
 }
 
-function tellingOf(alerts: readonly Alert[]): string[] {
-  const first = alerts[0]?.labels ?? {};
-  const names = new Set(alerts.flatMap((one) => Object.keys(one.labels)));
-  return [...names].filter((name) => alerts.some((one) => one.labels[name] !== first[name])).sort();
+/** Names of labels whose values these do not share, in order. */
+export function tellingOf(all: readonly Labels[]): string[] {
+  const first = all[0] ?? {};
+  const names = new Set(all.flatMap((labels) => Object.keys(labels)));
+  return [...names].filter((name) => all.some((labels) => labels[name] !== first[name])).sort();
 }
 
 /** `toggled`: keys of groups that are not as they usually are. A group of one is its alert. */

@@ -1,10 +1,10 @@
 /** States and severities in their colours, always with their word. */
 
 import { useT } from "~/i18n/use_t";
-import type { Alert, Rule } from "~/api/alerts";
+import type { Alert, Labels, Rule } from "~/api/alerts";
 import { Icon } from "~/parts/icon";
 import classes from "./alerts.module.css";
-import { toneOf } from "./grouping";
+import { shownLabels, toneOf } from "./grouping";
 
 export function Severity({ text }: { readonly text: string }) {
   if (text === "") return <span className="muted">–</span>;
@@ -13,6 +13,18 @@ export function Severity({ text }: { readonly text: string }) {
     <span className={classes.severity} style={{ color: `var(--tl-${tone}-text)` }} title={text}>
       <span className={classes.severityMark} style={{ background: `var(--tl-${tone})` }} />
       <span className="cut">{text}</span>
+    </span>
+  );
+}
+
+/** The labels that say which one it is, as many as there is room for. */
+export function LabelChips({ labels, telling }: { readonly labels: Labels; readonly telling: readonly string[] }) {
+  const shown = shownLabels(labels, telling);
+  return (
+    <span className={classes.labels} title={shown.map(([name, value]) => `${name}=${value}`).join("  ")}>
+      {shown.map(([name, value]) => (
+        <span key={name} className={classes.label}><span className="muted">{name}=</span>{value}</span>
+      ))}
     </span>
   );
 }

@@ -19,7 +19,9 @@ import type { TimeRange } from "~/state/time_range";
 import { useTimeRange } from "~/state/use_time_range";
 import classes from "./alerts.module.css";
 import type { Change } from "./alerts_screen";
+import { tellingOf } from "./grouping";
 import { labelsLine, labelsOf, lengthOf, lengthText } from "./lengths";
+import { LabelChips } from "./marks";
 import type { AlertsSearch } from "./search";
 import { StateBands } from "./state_bands";
 import { ValuesCharts } from "./values_charts";
@@ -283,10 +285,11 @@ function Failures({ answer }: { readonly answer: Preview }) {
 
 function ByAlert({ alerts }: { readonly alerts: readonly PreviewedAlert[] }) {
   const t = useT();
+  const telling = useMemo(() => tellingOf(alerts.map((one) => one.labels)), [alerts]);
   const columns = useMemo<Column<PreviewedAlert>[]>(() => [
     {
       id: "labels", label: t("alerts.labels"), width: "minmax(18rem, 4fr)",
-      cell: (row) => <span className="mono cut" title={labelsText(row.labels)}>{labelsText(row.labels)}</span>,
+      cell: (row) => <LabelChips labels={row.labels} telling={telling} />,
     },
     {
       id: "fired", label: t("alerts.fired"), width: "100px", isNumber: true, sortBy: (row) => row.fired,
@@ -304,7 +307,7 @@ function ByAlert({ alerts }: { readonly alerts: readonly PreviewedAlert[] }) {
       id: "flaps", label: t("alerts.flaps"), width: "96px", isNumber: true, sortBy: (row) => row.flaps,
       cell: (row) => exact(row.flaps),
     },
-  ], [t]);
+  ], [t, telling]);
   return (
     <Panel title={t("alerts.byAlert")} isFlush>
       <TableView label={t("alerts.byAlert")} columns={columns} rows={alerts} rowKey={(row) => labelsText(row.labels)} rowsMax={12} />

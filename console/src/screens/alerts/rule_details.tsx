@@ -69,7 +69,7 @@ function Details({ whole }: { readonly whole: WholeRule }) {
         <Expression rule={rule} />
       </Section>
       <Annotations annotations={rule.annotations} />
-      {isAlert && <Past id={rule.id} />}
+      {isAlert && <Past id={rule.id} isWell={rule.health !== "err"} />}
       {Object.keys(rule.labels).length > 0 && (
         <Section title={t("alerts.labels")}><KeyValues values={rule.labels} /></Section>
       )}
@@ -78,11 +78,12 @@ function Details({ whole }: { readonly whole: WholeRule }) {
   );
 }
 
-function Past({ id }: { readonly id: string }) {
+/** Of a rule that fails there are no values, for the reason that is said above. */
+function Past({ id, isWell }: { readonly id: string; readonly isWell: boolean }) {
   const t = useT();
   const { range } = useTimeRange();
   const states = useStates(range, id);
-  const values = useValues(range, { rule: id });
+  const values = useValues(range, { rule: isWell ? id : undefined });
   return (
     <>
       <Section title={t("alerts.states")}>
@@ -103,11 +104,13 @@ function Past({ id }: { readonly id: string }) {
           }
         </Answered>
       </Section>
-      <Section title={t("alerts.values")}>
-        <Answered asked={values} loading={<Loading heightPx={190} />}>
-          {(answer) => <ValuesCharts values={answer} isOld={values.isPlaceholderData} />}
-        </Answered>
-      </Section>
+      {isWell && (
+        <Section title={t("alerts.values")}>
+          <Answered asked={values} loading={<Loading heightPx={190} />}>
+            {(answer) => <ValuesCharts values={answer} isOld={values.isPlaceholderData} />}
+          </Answered>
+        </Section>
+      )}
     </>
   );
 }

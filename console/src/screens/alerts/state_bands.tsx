@@ -8,6 +8,7 @@ import { useT } from "~/i18n/use_t";
 import { useZone } from "~/state/preferences";
 import type { TimeRange } from "~/state/time_range";
 import classes from "./alerts.module.css";
+import { shownLabels, tellingOf } from "./grouping";
 
 interface Props {
   readonly label: string;
@@ -77,14 +78,9 @@ function Piece({ span, range, zone }: PieceProps) {
   );
 }
 
-/** Labels that tell the rows apart; of what nothing tells apart all of them. */
 function namesOf(rows: readonly StateRow[]): string[] {
-  const first = rows[0]?.labels ?? {};
-  const all = [...new Set(rows.flatMap((row) => Object.keys(row.labels)))].sort();
-  const telling = all.filter((name) => rows.some((row) => row.labels[name] !== first[name]));
-  const names = telling.length > 0 ? telling : all;
-  return rows.map((row) =>
-    names.flatMap((name) => (row.labels[name] === undefined ? [] : [`${name}=${row.labels[name]}`])).join(" "));
+  const telling = tellingOf(rows.map((row) => row.labels));
+  return rows.map((row) => shownLabels(row.labels, telling).map(([name, value]) => `${name}=${value}`).join(" "));
 }
 
 function ticksOf(range: TimeRange): { readonly ticks: number[]; readonly stepS: number } {

@@ -46,15 +46,18 @@ function linesOf(compared: ComparedValues, color: string): ChartLine[] {
   const { series, threshold_series: thresholds, threshold, op } = compared;
   const telling = tellingLabels(series);
   const lines: ChartLine[] = series.map((one) => ({
-    id: seriesId(one.labels), label: seriesName(one.labels, telling, compared.expr), points: one.points,
+    id: seriesId(one.labels), points: one.points,
+    label: telling.length === 0 ? compared.expr : seriesName(one.labels, telling, compared.expr),
   }));
   const times = series[0]?.points ?? [];
   if (threshold !== null && times.length > 0) {
     const points = times.map(([at]): [number, number] => [at, threshold]);
     lines.push({ id: "threshold", label: `${op} ${threshold}`, points, color, dash: THRESHOLD_DASH });
   }
+  const tellingThere = tellingLabels(thresholds);
   for (const one of thresholds) {
-    const label = `${op} ${seriesName(one.labels, tellingLabels(thresholds), compared.threshold_expr)}`;
+    const name = seriesName(one.labels, tellingThere, compared.threshold_expr);
+    const label = `${op} ${tellingThere.length === 0 ? compared.threshold_expr : name}`;
     lines.push({ id: `threshold ${seriesId(one.labels)}`, label, points: one.points, color, dash: THRESHOLD_DASH });
   }
   return lines;
