@@ -5,6 +5,7 @@ import json
 import math
 import re
 import time
+from datetime import UTC, datetime
 from itertools import chain
 
 import httpx
@@ -134,6 +135,17 @@ def console(tmp_path_factory, receiver):
         yield program
     finally:
         program.stop()
+
+
+def instant(at_s: float) -> str:
+    return f"{datetime.fromtimestamp(at_s, UTC):%Y-%m-%dT%H:%M:%S.000Z}"
+
+
+def tell(program, alerts: list[dict]) -> None:
+    headers = {"Content-Type": "application/json"}
+    reply = httpx.post(f"{program.url}/api/v2/alerts", content=json.dumps(alerts), timeout=60,
+                       headers=headers, trust_env=False)  # fmt: skip
+    assert reply.status_code == 200, reply.text
 
 
 def row(page: Page, text: str):  # noqa: F811
@@ -371,7 +383,10 @@ def test_korean_light_and_narrow(page):  # noqa: F811
     overflow = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     assert overflow <= 0
     page.goto("/alerts?view=rules")
+    expect(row(page, "QueueLong")).to_be_visible()
     picture(page, "alerts-rules-narrow")
+    page.get_by_role("radiogroup", name="보기").get_by_text("사일런스", exact=True).click()
+    expect(page).to_have_url(re.compile("view=silences"))
     page.goto("/alerts?view=preview&q=queue_depth>80&for=30s&from=now-1h")
     expect(page.get_by_role("listitem").first).to_be_visible()
     picture(page, "alerts-preview-narrow")
@@ -379,14 +394,20 @@ def test_korean_light_and_narrow(page):  # noqa: F811
 
 def test_many_alerts_and_rules(page, console):  # noqa: F811
     """Another Prometheus tells 5,000 alerts; the list stays quick to look at."""
+    begun = instant(time.time() - 60)
     alerts = [
-        {"labels": {"alertname": f"Foreign{number % 40}", "instance": str(number),
+        {"startsAt": begun, "labels": {"alertname": f"Foreign{number % 40}", "instance": str(number),
                     "severity": "warning"}, "annotations": {"summary": f"instance {number}"}}
         for number in range(5000)
     ]  # fmt: skip
-    reply = httpx.post(f"{console.url}/api/v2/alerts", content=json.dumps(alerts), timeout=60,
-                       headers={"Content-Type": "application/json"}, trust_env=False)  # fmt: skip
-    reply.raise_for_status()
+    tell(console, alerts)
+    try:
+        look_at_many(page)
+    finally:
+        tell(console, [one | {"endsAt": instant(time.time())} for one in alerts])
+
+
+def look_at_many(page: Page) -> None:  # noqa: F811
     page.goto("/alerts")
     expect(row(page, "Foreign12")).to_contain_text("125")
     picture(page, "alerts-many")

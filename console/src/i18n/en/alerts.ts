@@ -124,7 +124,7 @@ export const alerts = {
   "alerts.author": "Author",
   "alerts.comment": "Comment",
   "alerts.holds": "Holds now",
-  "alerts.holdsCount": "{count} {n|alert that fires|alerts that fire} now",
+  "alerts.holdsCount": "Holds {count} {n|alert that fires|alerts that fire} now",
   "alerts.starts": "Starts",
   "alerts.ends": "Ends",
   "alerts.updated": "Changed",

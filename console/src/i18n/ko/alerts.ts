@@ -126,7 +126,7 @@ export const alerts: Record<keyof typeof english, string> = {
   "alerts.author": "작성자",
   "alerts.comment": "설명",
   "alerts.holds": "지금 보류하는 알림",
-  "alerts.holdsCount": "지금 발생 중인 알림 {count}개",
+  "alerts.holdsCount": "지금 발생 중인 알림 {count}개를 보류합니다",
   "alerts.starts": "시작",
   "alerts.ends": "종료",
   "alerts.updated": "변경",

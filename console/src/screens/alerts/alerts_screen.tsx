@@ -2,9 +2,9 @@
 
 import { SegmentedControl } from "@mantine/core";
 import { getRouteApi } from "@tanstack/react-router";
-import { useAlerts } from "~/api/alerts";
 import { useT } from "~/i18n/use_t";
 import { Screen } from "~/shell/screen";
+import classes from "./alerts.module.css";
 import { AlertsView } from "./alerts_view";
 import { PreviewView } from "./preview_view";
 import { RulesView } from "./rules_view";
@@ -21,30 +21,27 @@ export function AlertsScreen() {
   const navigate = route.useNavigate();
   const change: Change = (changed, isTyping = false) =>
     void navigate({ search: (old) => ({ ...old, ...changed }), replace: isTyping });
-  // Counts of all, whatever the list is asked for.
-  const counts = useAlerts({ limit: 0 }).data?.counts;
-  const firing = counts === undefined ? "" : ` ${counts.firing}`;
   const view = search.view ?? "alerts";
+  const views = (
+    <SegmentedControl
+      size="xs" aria-label={t("alerts.view")} value={view}
+      data={[
+        { value: "alerts", label: t("alerts.viewAlerts") },
+        { value: "rules", label: t("alerts.viewRules") },
+        { value: "silences", label: t("alerts.viewSilences") },
+        { value: "preview", label: t("alerts.viewPreview") },
+      ]}
+      onChange={(next) => {
+        const chosen = (["rules", "silences", "preview"] as const).find((one) => one === next);
+        const none = undefined;
+        change({ view: chosen, state: none, match: none, rule: none, alert: none, silence: none });
+      }}
+    />
+  );
+  // The header of a narrow window has no room for it.
   return (
-    <Screen
-      title={t("alerts.title")} isFilling
-      head={
-        <SegmentedControl
-          size="xs" aria-label={t("alerts.view")} value={view}
-          data={[
-            { value: "alerts", label: `${t("alerts.viewAlerts")}${firing}` },
-            { value: "rules", label: t("alerts.viewRules") },
-            { value: "silences", label: t("alerts.viewSilences") },
-            { value: "preview", label: t("alerts.viewPreview") },
-          ]}
-          onChange={(next) => {
-            const chosen = (["rules", "silences", "preview"] as const).find((one) => one === next);
-            const none = undefined;
-            change({ view: chosen, state: none, match: none, rule: none, alert: none, silence: none });
-          }}
-        />
-      }
-    >
+    <Screen title={t("alerts.title")} isFilling head={<span className={classes.headViews}>{views}</span>}>
+      <div className={classes.bodyViews}>{views}</div>
       {view === "alerts" && <AlertsView search={search} onChange={change} />}
       {view === "rules" && <RulesView search={search} onChange={change} />}
       {view === "silences" && <SilencesView search={search} onChange={change} />}

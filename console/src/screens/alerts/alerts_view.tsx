@@ -228,11 +228,11 @@ function columnsOf(t: Translate, zone: Zone, nowMs: number, toggled: ReadonlySet
 
 function GroupState({ group }: { readonly group: AlertGroup }) {
   const t = useT();
-  const [state, n] =
-    group.firing > 0 ? (["firing", group.firing] as const)
-    : group.suppressed > 0 ? (["suppressed", group.suppressed] as const)
-    : (["pending", group.pending] as const);
-  return <span className={classes.state} data-state={state}>{`${exact(n)} ${t(`alerts.state.${state}`)}`}</span>;
+  const [state, text] =
+    group.firing > 0 ? ["firing", t("alerts.countFiring", { n: exact(group.firing) })]
+    : group.suppressed > 0 ? ["suppressed", t("alerts.countSuppressed", { n: exact(group.suppressed) })]
+    : ["pending", t("alerts.countPending", { n: exact(group.pending) })];
+  return <span className={classes.state} data-state={state}>{text}</span>;
 }
 
 function GroupName({ group, isOpen: opened }: { readonly group: AlertGroup; readonly isOpen: boolean }) {

@@ -205,9 +205,13 @@ function columnsOf(t: Translate, zone: Zone, nowMs: number, folded: ReadonlySet<
 function RuleState({ rule }: { readonly rule: Rule }) {
   const t = useT();
   if (rule.state === "") return <span className="muted">{t("alerts.type.record")}</span>;
-  const n = rule.state === "firing" ? rule.firing : rule.pending;
   if (rule.state !== "firing" && rule.state !== "pending") return <StateMark state={rule.state} />;
-  return <span className={classes.state} data-state={rule.state}>{`${exact(n)} ${t(`alerts.state.${rule.state}`)}`}</span>;
+  const isFiring = rule.state === "firing";
+  return (
+    <span className={classes.state} data-state={rule.state}>
+      {isFiring ? t("alerts.countFiring", { n: exact(rule.firing) }) : t("alerts.countPending", { n: exact(rule.pending) })}
+    </span>
+  );
 }
 
 function fileName(path: string): string {

@@ -88,7 +88,7 @@ export function SilenceForm({ first, onClose, onDone }: Props) {
         }}
       >
         <Matchers matchers={matchers} onChange={setMatchers} />
-        <div className={classes.formLine}>
+        <div className={classes.formLine} data-middle>
           <SegmentedControl
             aria-label={t("alerts.length")} value={length} data={[...LENGTHS]} onChange={setLength}
           />
