@@ -48,6 +48,8 @@ CONFIG = b"""
 route:
   receiver: hook
   group_by: [alertname]
+inhibit_rules:
+- {source_matchers: [alertname=Cause], target_matchers: [alertname=Effect], equal: [zone]}
 receivers:
 - name: hook
   webhook_configs: [{url: "http://127.0.0.1:9/"}]
@@ -191,6 +193,23 @@ def test_who_holds_an_alert_back_and_what_others_told(api, live, notifier):
     assert [one["name"] for one in answer["alerts"]] == ["Foreign", "PodDown", "Pending"]
     notifier.expire_silence(silence_id)
     notifier.put([told(one, now_ns + 1) for one in both])
+
+
+def test_what_inhibits_an_alert_is_named(api, notifier):
+    now_ns = time.time_ns()
+    both = [{"alertname": name, "zone": "z"} for name in ("Cause", "Effect")]
+
+    def tell(ends_at_ns):
+        notifier.put([
+            reported(one, {}, starts_at_ns=now_ns, ends_at_ns=ends_at_ns, generator_url="",
+                     now_ns=now_ns, resolve_timeout_ns=300 * 10**9) for one in both
+        ])  # fmt: skip
+
+    tell(0)
+    (effect,) = asked(api, "/alerts", state="suppressed", match="alertname=effect")["alerts"]
+    (by,) = effect["inhibited_by"]
+    assert (by["labels"], effect["silenced_by"]) == (both[0], [])
+    tell(now_ns + 1)
 
 
 def test_rules_by_file_and_group(api):

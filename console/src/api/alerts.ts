@@ -30,7 +30,7 @@ export interface Alert {
   /** Nobody is notified, because of one of the three below. */
   readonly suppressed: boolean;
   readonly silenced_by: readonly string[];
-  readonly inhibited_by: readonly string[];
+  readonly inhibited_by: readonly { readonly fingerprint: string; readonly labels: Labels }[];
   readonly muted_by: readonly string[];
   readonly receivers: readonly string[];
 }

@@ -52,7 +52,7 @@ export function AlertDetails({ alert, hasAlertmanager, onClose, onChange }: Prop
         <Severity text={alert.severity} />
         <Since alert={alert} />
       </div>
-      {alert.suppressed && <HeldBy alert={alert} onChange={onChange} />}
+      {alert.suppressed && <HeldBy alert={alert} />}
       <Annotations annotations={alert.annotations} />
       <Ways alert={alert} rule={rule.data} />
       {alert.rule === "" ? (
@@ -109,7 +109,7 @@ function Since({ alert }: { readonly alert: Alert }) {
 }
 
 /** What keeps people from being notified, each with a way to it. */
-function HeldBy({ alert, onChange }: { readonly alert: Alert; readonly onChange: Change }) {
+function HeldBy({ alert }: { readonly alert: Alert }) {
   const t = useT();
   return (
     <div className={classes.heldBy}>
@@ -119,17 +119,25 @@ function HeldBy({ alert, onChange }: { readonly alert: Alert; readonly onChange:
           <Link to="/alerts" search={{ view: "silences", silence: id }}><code>{id.slice(0, 8)}</code></Link>
         </p>
       ))}
-      {alert.inhibited_by.length > 0 && (
-        <p>
-          {t("alerts.inhibitedBy", { n: alert.inhibited_by.length })}{" "}
-          <button type="button" className={classes.linkButton} onClick={() => onChange({ state: "firing", match: undefined })}>
-            {t("alerts.seeFiring")}
-          </button>
-        </p>
-      )}
+      {alert.inhibited_by.map(({ fingerprint, labels }) => {
+        const { alertname = fingerprint, ...rest } = labels;
+        return (
+          <p key={fingerprint}>
+            {t("alerts.inhibitedBy")}{" "}
+            <Link to="/alerts" search={{ match: matchOf(labels) }}>{alertname}</Link>{" "}
+            <span className="muted">{Object.entries(rest).map(([name, value]) => `${name}=${value}`).join(" ")}</span>
+          </p>
+        );
+      })}
       {alert.muted_by.length > 0 && <p>{t("alerts.mutedBy", { names: alert.muted_by.join(", ") })}</p>}
     </div>
   );
+}
+
+/** Words that find it in the list; values with spaces are several. */
+function matchOf(labels: Alert["labels"]): string | undefined {
+  const text = Object.entries(labels).map(([name, value]) => `${name}=${value}`).join(" ");
+  return text === "" ? undefined : text;
 }
 
 function Ways({ alert, rule }: { readonly alert: Alert; readonly rule: WholeRule | undefined }) {

@@ -152,7 +152,7 @@ function Asking({ search, onChange, whole }: Props & { readonly whole: WholeRule
       {asked === null ? (
         <Empty title={t("alerts.previewBegin")} icon="clock">{t("alerts.previewBeginWhat")}</Empty>
       ) : (
-        <Found wanted={asked.wanted} range={asked.range} query={fields.q} />
+        <Found wanted={asked.wanted} range={asked.range} onStop={() => setAsked(null)} />
       )}
     </div>
   );
@@ -187,15 +187,16 @@ function Length({ label, value, onChange, onRun, isNeeded = false }: LengthProps
 interface FoundProps {
   readonly wanted: PreviewWanted;
   readonly range: TimeRange;
-  readonly query: string;
+  /** Nobody waits any more: the server stops too. */
+  readonly onStop: () => void;
 }
 
-function Found({ wanted, range, query }: FoundProps) {
+function Found({ wanted, range, onStop }: FoundProps) {
   const t = useT();
   const asked = usePreview(range, wanted);
-  const values = useValues(range, { query: wanted.query ?? query });
+  const values = useValues(range, wanted.query === undefined ? { rule: wanted.rule } : { query: wanted.query });
   return (
-    <Answered asked={asked} loading={<Running />}>
+    <Answered asked={asked} loading={<Running onStop={onStop} />}>
       {(answer) => (
         <>
           <Tiles answer={answer} />
@@ -227,11 +228,14 @@ function Found({ wanted, range, query }: FoundProps) {
   );
 }
 
-function Running() {
+function Running({ onStop }: { readonly onStop: () => void }) {
   const t = useT();
   return (
     <>
-      <p className={classes.note} role="status">{t("alerts.running")}</p>
+      <p className={classes.note}>
+        <span role="status">{t("alerts.running")}</span>
+        <Button variant="default" size="compact-xs" onClick={onStop}>{t("alerts.stop")}</Button>
+      </p>
       <Loading heightPx={84} />
       <Loading heightPx={160} />
     </>

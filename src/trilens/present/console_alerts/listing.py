@@ -147,10 +147,15 @@ class _Told:
         assert self.notifier is not None
         return {
             "silenced_by": self.notifier.silenced_by(one),
-            "inhibited_by": self.notifier.inhibited_by(one),
+            "inhibited_by": [self._named(key) for key in self.notifier.inhibited_by(one)],
             "muted_by": self.muted_by.get(one.fingerprint, ()),
             "receivers": self.notifier.receivers_of(one),
         }
+
+    def _named(self, key: str) -> Json:
+        """Which alert it is that inhibits; it may have ended a moment ago."""
+        known = self.alerts.get(key)
+        return {"fingerprint": key, "labels": {} if known is None else known.labels}
 
     def left(self) -> list[ToldAlert]:
         return [one for key, one in self.alerts.items() if key not in self.taken]
