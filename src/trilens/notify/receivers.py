@@ -116,7 +116,7 @@ def read_receiver(
     found: list[Integration] = []
     for kind, read in _KINDS.items():
         key = f"{kind}_configs"
-        for index, one in enumerate(section.sections(key, key)):
+        for index, one in enumerate(section.sections(key, key, f"an entry of {key} is null")):
             found.append(_integration(one, name, kind, index=index, read=read, reader=reader))
     section.end()
     return Receiver(name, labels | {"name": name}, tuple(found))

@@ -92,7 +92,7 @@ class _Reader:
         )
         if "receiver" in section:
             self.used.append((section.place_of("receiver"), "receiver", route.receiver))
-        children = list(section.sections("routes", "a route"))
+        children = list(section.sections("routes", "a route", "a route is null"))
         section.end()
         if depth >= DEPTH_MAX and children:
             section.fault(f"routes are nested deeper than {DEPTH_MAX}")
@@ -108,8 +108,10 @@ class _Reader:
             section.fault("root route must specify a default receiver")
         if matchers:
             section.fault("root route must not have any matchers")
+        if section.boolean("continue", default=False):
+            section.problem("continue", "root route cannot continue")
         for name in ("mute_time_intervals", "active_time_intervals"):
-            if name in section:
+            if section.texts(name):
                 section.problem(name, f"root route must not have any {name.replace('_', ' ')}")
 
     def _intervals(self, section: Section, name: str) -> tuple[str, ...]:
