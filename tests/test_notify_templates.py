@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from notifying import START_NS, HandClock, alert, config_of
 from trilens.go_template.values import GoList, GoMap
-from trilens.notify.message import AlertView, Notification
+from trilens.notify.message import AlertView, Notification, filled_route_labels
 from trilens.notify.templates import TemplateFault, Templates
 from trilens.notify.templates.defaults import DEFAULTS
 from trilens.notify.templates.functions import functions
@@ -215,12 +215,21 @@ def test_the_default_templates():
 def test_route_labels_are_templates_that_may_ask_for_each_other():
     labels = {"a": "{{ .GroupLabels.alertname }}", "b": '<{{ routeLabels "a" }}>', "c": "plain"}
     one = notification(route_labels=labels)
+    filled = filled_route_labels(one.data, one.templates)
+    assert filled == {"a": "A", "b": "<A>", "c": "plain"}
+    one = notification(route_labels=filled)
     assert one.text('{{ .RouteLabels.b }}{{ routeLabels "c" }}') == "<A>plain"
-    turning = notification(
-        route_labels={"a": '{{ routeLabels "b" }}', "b": '{{ routeLabels "a" }}'}
-    )
-    with pytest.raises(TemplateFault, match="cycle"):
-        turning.text("x {{ .Status }}")
+
+
+def test_a_route_label_that_cannot_be_filled_in_keeps_nothing_back():
+    turning = {
+        "a": '{{ routeLabels "b" }}',
+        "b": '{{ routeLabels "a" }}',
+        "c": "{{ .No }}",
+        "d": "x",
+    }
+    one = notification(route_labels=turning)
+    assert filled_route_labels(one.data, one.templates) == {"d": "x"}
 
 
 PIECES = st.sampled_from([

@@ -281,6 +281,7 @@ def is_url(text: str) -> bool:
         parts = urlsplit(text)
         host = parts.hostname or ""
         is_host = bool(host) and not any(char.isspace() for char in host)
-        return parts.scheme in {"http", "https"} and is_host and parts.port != 0
+        is_port = parts.port != 0
     except ValueError:
         return False
+    return parts.scheme in {"http", "https"} and is_host and is_port
