@@ -19,25 +19,39 @@ BACKOFF_GROWTH: Final = 1.5
 JITTER: Final = 0.5
 ATTEMPT_S_MAX: Final = 60.0
 ATTEMPT_S_MIN: Final = 1.0
-# A flush has until the next one to be delivered, and never less than this.
+# A delivery has until the next flush of its group, and never less than this; one that has waited
+# for its lane longer than this is put in words anew.
 FLUSH_NS_MIN: Final = 10 * SECOND_NS
 
 
 @dataclass(slots=True)
 class Delivery:
+    """One that has not begun holds nothing up: it waits until its lane is free, and says then what
+    there is to say then. From its beginning it has until `deadline_ns`.
+    """
+
     key: Key
     channel: Channel
     group: Group
     notification: Notification
     entry: Entry
-    deadline_ns: int
     next_ns: int
     lane: Lane
+    flush: Flush = field(repr=False)
+    deadline_ns: int = 0
     attempts: int = 0
+    has_begun: bool = False
     is_running: bool = False
     backoff_ns: int = BACKOFF_NS_MIN
-    last_error: str = ""
-    flush: Flush | None = field(default=None, repr=False)
+
+    @property
+    def due_ns(self) -> int:
+        return max(self.next_ns, self.lane.not_before_ns)
+
+    def begin(self, now_ns: int) -> None:
+        self.has_begun = True
+        self.group.busy += 1
+        self.deadline_ns = now_ns + max(self.group.route.group_interval_ns, FLUSH_NS_MIN)
 
     def attempt(self, now_ns: int) -> Attempt:
         """The next one, as it is put on record."""
@@ -51,11 +65,10 @@ class Delivery:
 
     def is_over(self, outcome: Outcome, now_ns: int) -> bool:
         """After `outcome`: sent, hopeless, or out of time. Else the next attempt is set."""
-        self.last_error = outcome.error
         if outcome.kind == "sent" or not outcome.should_retry:
             return True
         spread = self.backoff_ns * (1 + JITTER * (2 * random.random() - 1))  # noqa: S311
-        self.next_ns = now_ns + int(spread)
+        self.next_ns = now_ns + max(int(spread), int(outcome.wait_s * SECOND_NS))
         self.backoff_ns = min(int(self.backoff_ns * BACKOFF_GROWTH), BACKOFF_NS_MAX)
         return self.next_ns >= self.deadline_ns
 

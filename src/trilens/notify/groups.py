@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from trilens.notify.alerts import Alert
-from trilens.notify.labels import text_of
+from trilens.notify.durations import SECOND_NS
+from trilens.notify.labels import order_of, text_of
 from trilens.notify.routes import Route
 
+_FIRST: Final = ("job", "instance")
 GROUPS_MAX: Final = 50_000
 Index = tuple[str, str]  # of the route, of the group's labels
 
@@ -20,26 +22,29 @@ class TooManyGroups(Exception):
 
 @dataclass(slots=True)
 class Group:
-    """`busy` counts what is being sent of it; a busy group is not due."""
+    """`busy` counts deliveries that have begun and are not over; a busy group is not due."""
 
     route: Route
     labels: dict[str, str]
     key: str
     next_ns: int
     alerts: dict[str, Alert] = field(default_factory=dict)
-    has_flushed: bool = False
     busy: int = 0
-    muted_by: tuple[str, ...] = ()
+
+    def flushed(self, now_ns: int) -> None:
+        """The next flush is one interval after this one was due, not after it came about."""
+        is_on_time = 0 <= now_ns - self.next_ns < SECOND_NS
+        self.next_ns = (self.next_ns if is_on_time else now_ns) + self.route.group_interval_ns
 
     @property
     def index(self) -> Index:
         return self.route.index, self.key
 
     def in_order(self) -> list[Alert]:
-        """By job and instance, then by all labels."""
+        """By job and instance, those without one last; then by all labels."""
         return sorted(self.alerts.values(), key=lambda alert: (
-            alert.labels.get("job", ""), alert.labels.get("instance", ""),
-            sorted(alert.labels.items()),
+            *((name not in alert.labels, alert.labels.get(name, "")) for name in _FIRST),
+            order_of(alert.labels),
         ))  # fmt: skip
 
 
@@ -65,7 +70,7 @@ class Groups:
         return self._by_index.get((route.index, key))
 
     def insert(self, route: Route, alert: Alert, now_ns: int) -> Group:
-        """A new group waits group_wait, unless its alert has burnt for longer than that.
+        """A new group waits group_wait, unless its first alert has burnt for longer than that.
 
         Raises TooManyGroups.
         """
@@ -74,11 +79,11 @@ class Groups:
         if group is None:
             if len(self._by_index) >= GROUPS_MAX:
                 raise TooManyGroups
-            group = Group(route, labels, key, now_ns + route.group_wait_ns)
+            has_waited = alert.starts_at_ns + route.group_wait_ns < now_ns
+            wait_ns = 0 if has_waited else route.group_wait_ns
+            group = Group(route, labels, key, now_ns + wait_ns)
             self._by_index[group.index] = group
         group.alerts[alert.fingerprint] = alert
-        if not group.has_flushed and alert.starts_at_ns + route.group_wait_ns < now_ns:
-            group.next_ns = min(group.next_ns, now_ns)
         return group
 
     def due(self, now_ns: int) -> list[Group]:

@@ -171,7 +171,8 @@ def read_matchers(section: Section, equal: str, regex: str, newer: str) -> tuple
             expressions.problem(name, f"{regex}.{name} has no regular expression")
             continue
         try:
-            found.append(Matcher.of(name, "=~", value))
+            # Its text is part of the group's key, which PagerDuty and Opsgenie know incidents by.
+            found.append(Matcher.of(name, "=~", f"^(?:{value})$"))
         except MatcherFault as fault:
             section.problem(regex, f"{regex}.{name}: {fault}")
     for text in section.texts(newer):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from trilens.notify.channels.kinds import CHANNELS
@@ -19,11 +21,15 @@ SENDING_MAX: Final = 4
 
 @dataclass(slots=True)
 class Lane:
-    """One integration and how many of its notifications are being sent."""
+    """One integration, how many of its notifications are being sent, until when it wants none."""
 
     integration: Integration
     channel: Channel
     sending: int = 0
+    not_before_ns: int = 0
+
+    def is_free(self, now_ns: int) -> bool:
+        return self.sending < SENDING_MAX and now_ns >= self.not_before_ns
 
 
 class Setup:
@@ -38,6 +44,9 @@ class Setup:
             for name, receiver in config.receivers.items()
         }
 
+    def all_lanes(self) -> Iterator[Lane]:
+        return chain.from_iterable(self.lanes.values())
+
     def muted_by(self, route: Route, now_ns: int) -> tuple[str, ...]:
         """The names of time intervals that keep a route quiet now."""
         active = [name for name in route.active_times if self._contains(name, now_ns)]
@@ -46,4 +55,4 @@ class Setup:
         return tuple(name for name in route.mute_times if self._contains(name, now_ns))
 
     def _contains(self, name: str, now_ns: int) -> bool:
-        return any(one.contains(now_ns) for one in self.config.time_intervals[name])
+        return any(one.contains(now_ns) for one in self.config.time_intervals.get(name, ()))
