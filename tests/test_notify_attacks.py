@@ -10,13 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from notifying import SECOND_NS, AtOnce, Driven, Receiver, alert, config_of
+from notifying import SECOND_NS, AtOnce, Driven, HandClock, Receiver, alert, config_of
+from test_notify_channels import channel
 from test_notify_groups import ROUTE, told
+from test_notify_templates import notification
 from trilens.clock import SystemClock
 from trilens.notify import journal as journal_module
 from trilens.notify import sent_log as sent_log_module
 from trilens.notify.journal import Journal
 from trilens.notify.matchers import Matcher
+from trilens.notify.message import AlertView
 from trilens.notify.notifier import Notifier
 from trilens.notify.sent_log import Entry, SentLog
 from trilens.notify.silences import Silence
@@ -326,3 +329,52 @@ def test_a_long_run_leaves_nothing_behind(driven, hook):
     one.run(120, 60)
     assert notifier._sent._entries == {}
     assert notifier._sent._groups == set()
+
+
+# --- many alerts
+
+
+def many(count: int):
+    clock = HandClock()
+    return tuple(AlertView(alert(clock, alertname="A", pod=f"pod-{n}", job="j" * 200), clock.now_ns())
+                 for n in range(count))  # fmt: skip
+
+
+def test_ten_thousand_alerts_are_counted_and_sent(hook):
+    one = channel("pagerduty", f"{{url: '{hook.url}', routing_key: k}}")
+    assert one.send(notification(alerts=many(10_000)), 60).kind == "sent"
+    payload = hook.bodies()[0]["payload"]
+    assert payload["summary"].startswith("[FIRING:10000] A")
+    assert "removed" in payload["custom_details"]["error"]
+    everything = channel("webhook", f"{{url: '{hook.url}'}}")
+    assert everything.send(notification(alerts=many(10_000)), 60).kind == "sent"
+    assert len(hook.bodies()[1]["alerts"]) == 10_000
+
+
+def test_a_group_too_large_for_a_template_is_told_in_part(driven, hook, monkeypatch):
+    monkeypatch.setattr("trilens.go_template.execute.STEPS_MAX", 400)
+    text = ROUTE.format(url=hook.url, more="").replace("receiver: hook", "receiver: teams", 1) + (
+        f"- name: teams\n  msteams_configs: [{{webhook_url: '{hook.url}', summary: s, title: t, "
+        "text: '{{ range .Alerts }}{{ range .Labels }}{{ . }}{{ end }},{{ end }}'}]\n"
+    )
+    one = driven(text=text)
+    for number in range(200):
+        one.put(alertname="A", instance=f"{number:03}", ends_in_s=9999)
+    one.run(11)
+    assert [len(body["text"].split(",")) - 1 for body in hook.bodies()] == [50]
+    assert one.notifier.attempts()[0].result == "sent"
+
+
+def test_a_template_without_end_is_refused_once(driven, hook, monkeypatch):
+    monkeypatch.setattr("trilens.go_template.execute.STEPS_MAX", 400)
+    text = ROUTE.format(url=hook.url, more="").replace("receiver: hook", "receiver: teams", 1) + (
+        f"- name: teams\n  msteams_configs: [{{webhook_url: '{hook.url}', summary: s, title: t, "
+        "text: '{{ range $a := .Alerts }}{{ range 1000 }}{{ end }}{{ end }}'}]\n"
+    )
+    one = driven(text=text)
+    for number in range(20):
+        one.put(alertname="A", instance=f"{number:03}", ends_in_s=9999)
+    one.run(11)
+    assert hook.requests == []
+    assert [row.result for row in one.notifier.attempts()] == ["failed"]
+    assert "more than 400 steps" in one.notifier.attempts()[0].error

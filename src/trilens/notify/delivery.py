@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,6 +14,7 @@ from trilens.notify.message import Notification
 from trilens.notify.sent_log import Attempt, Entry, Key
 from trilens.notify.setup import Lane
 
+_log = logging.getLogger("trilens.notify")
 BACKOFF_NS_MIN: Final = SECOND_NS // 2
 BACKOFF_NS_MAX: Final = 60 * SECOND_NS
 BACKOFF_GROWTH: Final = 1.5
@@ -58,6 +60,20 @@ class Delivery:
         self.attempts += 1
         return Attempt(self.key[0], self.key[1], self.attempts, self.notification.reason,
                        len(self.notification.alerts), now_ns)  # fmt: skip
+
+    def send(self, now_ns: int) -> Outcome:
+        """In a thread of the pool. A group too large for a template is told in part: better than
+        not at all.
+        """
+        outcome = self.channel.send(self.notification, self.timeout_s(now_ns))
+        while outcome.is_too_large and len(self.notification.alerts) > 1:
+            _log.warning("too many alerts for a template: it gets a quarter of them", extra={
+                "integration": self.key[1], "alerts": len(self.notification.alerts),
+                "reason": outcome.error,
+            })  # fmt: skip
+            self.notification = self.notification.with_fewer_alerts()
+            outcome = self.channel.send(self.notification, self.timeout_s(now_ns))
+        return outcome
 
     def timeout_s(self, now_ns: int) -> float:
         left_s = (self.deadline_ns - now_ns) / SECOND_NS

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, Final
 
 from trilens.go_template.errors import FunctionError
-from trilens.go_template.values import Function, GoList, GoStruct, Value
+from trilens.go_template.values import Function, GoList, GoStruct, Lazy, Value
 from trilens.notify.alerts import Alert
 from trilens.notify.instants import print_instant
 from trilens.notify.templates import TemplateFault, Templates
@@ -46,12 +46,15 @@ class AlertView:
         """As templates see it."""
         return GoStruct(
             "template.Alert",
-            {
-                "Status": self.status, "Labels": labels_value(self.labels),
-                "Annotations": labels_value(self.annotations),
-                "StartsAt": time_value(self.starts_at_ns), "EndsAt": time_value(self.ends_at_ns),
-                "GeneratorURL": self.generator_url, "Fingerprint": self.fingerprint,
-            },
+            Lazy({
+                "Status": lambda: self.status,
+                "Labels": lambda: labels_value(self.labels),
+                "Annotations": lambda: labels_value(self.annotations),
+                "StartsAt": lambda: time_value(self.starts_at_ns),
+                "EndsAt": lambda: time_value(self.ends_at_ns),
+                "GeneratorURL": lambda: self.generator_url,
+                "Fingerprint": lambda: self.fingerprint,
+            }),
             native=self,
         )  # fmt: skip
 
@@ -133,6 +136,10 @@ class Notification:
     templates: Templates
     marks: Mapping[str, str] = field(default_factory=dict)
 
+    def with_fewer_alerts(self) -> Notification:
+        """The first quarter of them."""
+        return replace(self, alerts=self.alerts[: max(len(self.alerts) // 4, 1)])
+
     @property
     def hashed_key(self) -> str:
         """What PagerDuty, Opsgenie and SNS tell incidents apart by."""
@@ -150,6 +157,8 @@ class Notification:
 
     def text(self, source: str, data: Data | None = None) -> str:
         """Raises TemplateFault."""
+        if "{{" not in source:
+            return source
         shown = data or self.data
         return self.templates.text(source, shown.value(), _functions(shown))
 

@@ -378,7 +378,7 @@ class Notifier:
                 entry = replace(delivery.entry, at_ns=now_ns)
                 number = self._sent.begin(delivery.key, entry, delivery.attempt(now_ns))
             self._on_record(number)
-            outcome = delivery.channel.send(delivery.notification, delivery.timeout_s(now_ns))
+            outcome = delivery.send(now_ns)
         except JournalClosed as error:
             outcome = failed(error, should_retry=True)
         except Exception as error:  # noqa: BLE001 - it is an attempt that failed

@@ -8,6 +8,7 @@ from typing import Final, Literal, Protocol
 
 from trilens.http_out.door import DETAIL_CHARS_MAX, Answer, Failed
 from trilens.notify.message import Notification
+from trilens.notify.templates import TemplateFault
 
 TOO_MANY: Final = 429
 # Nobody is left unheard for longer because a service says so.
@@ -20,6 +21,7 @@ class Outcome:
     """sent: the receiver said so. failed: it did not take it. unknown: it may have.
 
     `should_retry`: another attempt with the same content may succeed; not before `wait_s`.
+    `is_too_large`: with fewer alerts there may be something to send.
     `marks`: what the next notification of the same group to the same integration has to know.
     """
 
@@ -28,6 +30,7 @@ class Outcome:
     status: int = 0
     should_retry: bool = False
     wait_s: float = 0.0
+    is_too_large: bool = False
     marks: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -35,7 +38,8 @@ def failed(
     error: object, *, status: int = 0, should_retry: bool = False, wait_s: float = 0.0
 ) -> Outcome:
     text = str(error)[:DETAIL_CHARS_MAX]
-    return Outcome("failed", text, status, should_retry, min(wait_s, WAIT_S_MAX))
+    is_too_large = isinstance(error, TemplateFault) and error.is_too_large
+    return Outcome("failed", text, status, should_retry, min(wait_s, WAIT_S_MAX), is_too_large)
 
 
 def outcome_of(failure: Failed) -> Outcome:

@@ -17,6 +17,7 @@ from trilens.notify.channels.webhook import filled_in
 from trilens.notify.go_text import go_json
 from trilens.notify.message import Notification
 from trilens.notify.receivers import Integration
+from trilens.notify.templates import TemplateFault
 
 EVENT_BYTES_MAX: Final = 512_000
 SUMMARY_CHARS_MAX: Final = 1024
@@ -56,7 +57,12 @@ class PagerDuty:
         return key
 
     def _details(self, notification: Notification) -> dict[str, Any]:
-        found = filled_in(self._options["details"], notification.text)
+        try:
+            found = filled_in(self._options["details"], notification.text)
+        except TemplateFault as fault:
+            if fault.is_too_large:
+                return {"error": _TOO_LARGE}
+            raise
         assert isinstance(found, dict)
         return found
 
