@@ -46,13 +46,16 @@ def test_a_torn_end_is_cut_off(tmp_path_factory, cut, rest):
     path = tmp_path_factory.mktemp("torn") / "journal"
     body = written(path, 10)
     kept = body[: min(cut, len(body))]
-    path.write_bytes(kept + rest.replace(b"\n", b""))
+    rest = rest.replace(b"\n", b"")
+    path.write_bytes(kept + rest)
     journal, records = opened(path)
-    assert [record["n"] for record in records] == list(range(kept.count(b"\n")))
+    # A record may be whole, and only the byte that follows it be wrong.
+    is_whole = len(rest) == 1 and body[len(kept) : len(kept) + 1] == b"\n"
+    assert [record["n"] for record in records] == list(range(kept.count(b"\n") + is_whole))
     journal.append({"t": "x", "n": -1})
     journal.close()
     assert [record["n"] for record in opened(path)[1]][-1] == -1
-    assert not path.with_suffix(".damaged").exists()
+    assert path.with_suffix(".damaged").exists() == is_whole
 
 
 def test_damage_inside_is_left_out_and_kept(tmp_path):
