@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from notifying import START_NS, HandClock, alert, config_of
 from trilens.go_template.values import GoList, GoMap
+from trilens.notify.go_text import go_json
 from trilens.notify.message import AlertView, Notification, filled_route_labels
 from trilens.notify.templates import TemplateFault, Templates
 from trilens.notify.templates.defaults import DEFAULTS
@@ -219,6 +220,17 @@ def test_route_labels_are_templates_that_may_ask_for_each_other():
     assert filled == {"a": "A", "b": "<A>", "c": "plain"}
     one = notification(route_labels=filled)
     assert one.text('{{ .RouteLabels.b }}{{ routeLabels "c" }}') == "<A>plain"
+
+
+def test_a_character_that_was_cut_keeps_nothing_back():
+    one = notification(group_labels={"x": "ééé"})
+    assert one.text("{{ slice .GroupLabels.x 1 4 }}") == "\ufffdé\ufffd"
+    assert go_json(one.text("{{ slice .GroupLabels.x 0 1 }}")) == '"\ufffd"'.encode()
+
+
+def test_words_are_those_of_unicode():
+    one = notification()
+    assert one.text("{{ title `a.b it's x:y c-d e.  f` }}") == "A.b It's X:y C-D E.  F"
 
 
 def test_a_route_label_that_cannot_be_filled_in_keeps_nothing_back():
