@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from pathlib import Path
 
 import pytest
@@ -188,3 +189,23 @@ def test_a_file_with_mistakes_is_taken_or_refused(changes):
         text = text[:at] + char + text[at + 1 :]
     with contextlib.suppress(FileRefused):
         config_of(text, Path("/nonexistent"))
+
+
+FILES = Path(__file__).parent / "cases" / "alertmanager_files.jsonl"
+
+
+def test_files_are_taken_and_refused_as_by_alertmanager():
+    """What amtool check-config of 0.34 said to each is in the file; where we differ on purpose is
+    in docs/notifications.md, not here.
+    """
+    wrong = []
+    for line in FILES.read_text().splitlines():
+        case = json.loads(line)
+        try:
+            config_of(case["file"], FILES.parent)
+            is_taken = True
+        except FileRefused:
+            is_taken = False
+        if is_taken != case["taken"]:
+            wrong.append(case)
+    assert wrong == []

@@ -16,8 +16,8 @@ between the receiver's acceptance and our record of it; where the receiver itsel
 notification is the same one (PagerDuty, Opsgenie) it is sent again at once instead.
 
 A disk that takes no intent does not keep the attempt back: then a crash may bring the same content
-twice within an interval. While the program lives, an attempt whose answer is lost (a timeout, a reset) is made again with
-backoff, as Alertmanager does: late is worse than twice there.
+twice within an interval. While the program lives, an attempt whose answer is lost (a timeout, a
+reset) is made again with backoff, as Alertmanager does: late is worse than twice there.
 """
 
 from __future__ import annotations
