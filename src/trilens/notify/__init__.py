@@ -10,7 +10,8 @@
     journal.py      the one file in which all state survives
     records.py      the state as records of the journal
     wording.py  delivery.py    what is to be said; one notification on its way
-    notifier.py     puts it together; setup.py is what follows from one configuration; clock_steps.py
+    notifier.py     puts it together; setup.py is what follows from one configuration
+    clock_steps.py  when somebody sets the clock
 
 Promise     an alert or a silence that was accepted is on disk, synced, before the sender hears so.
             Each active alert is in a notification to each receiver of its routes; sent_log.py
