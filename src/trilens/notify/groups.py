@@ -12,6 +12,7 @@ from trilens.notify.labels import order_of, text_of
 from trilens.notify.routes import Route
 
 _FIRST: Final = ("job", "instance")
+_NEVER_NS: Final = 2**63
 GROUPS_MAX: Final = 50_000
 Index = tuple[str, str]  # of the route, of the group's labels
 
@@ -54,6 +55,7 @@ class Groups:
     def __init__(self, root: Route) -> None:
         self._root = root
         self._by_index: dict[Index, Group] = {}
+        self._soonest_ns = 0  # none is due before; some may be later
 
     def __iter__(self) -> Iterator[Group]:
         return iter(self._by_index.values())
@@ -84,13 +86,31 @@ class Groups:
             group = Group(route, labels, key, now_ns + wait_ns)
             self._by_index[group.index] = group
         group.alerts[alert.fingerprint] = alert
+        self.touch(group)
         return group
 
+    def touch(self, group: Group) -> None:
+        """To be called when its turn may have come sooner."""
+        if not group.busy:
+            self._soonest_ns = min(self._soonest_ns, group.next_ns)
+
+    def move(self, by_ns: int) -> None:
+        """With the clock."""
+        for group in self:
+            group.next_ns += by_ns
+        self._soonest_ns = 0
+
     def due(self, now_ns: int) -> list[Group]:
-        return [group for group in self if not group.busy and group.next_ns <= now_ns]
+        """What is flushed then is to be touched."""
+        if now_ns < self._soonest_ns:
+            return []
+        idle = [group for group in self if not group.busy]
+        later = (group.next_ns for group in idle if group.next_ns > now_ns)
+        self._soonest_ns = min(later, default=_NEVER_NS)
+        return [group for group in idle if group.next_ns <= now_ns]
 
     def next_ns(self) -> int | None:
-        return min((group.next_ns for group in self if not group.busy), default=None)
+        return None if self._soonest_ns == _NEVER_NS else self._soonest_ns
 
     def drop_if_empty(self, group: Group) -> None:
         """Of a group of an older configuration nothing is dropped."""

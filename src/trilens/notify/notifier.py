@@ -227,23 +227,31 @@ class Notifier:
             self._follow_clock()
             for group in self._setup.groups.due(now_ns):
                 self._flush(group, now_ns)
-            for delivery in [*self._deliveries.values()]:
-                if delivery.next_ns <= now_ns and not delivery.is_running:
-                    self._attempt(delivery, now_ns)
+            for lane in self._setup.all_lanes():
+                self._attempt_due(lane, now_ns)
             if now_ns - self._tidied_ns >= TIDY_NS:
                 self._tidy(now_ns)
-            waiting = [one.due_ns for one in self._deliveries.values()
-                       if not one.is_running and one.lane.sending < SENDING_MAX]  # fmt: skip
+            waiting = [one.due_ns for lane in self._setup.all_lanes()
+                       if lane.sending < SENDING_MAX
+                       for one in lane.queue.values() if not one.is_running]  # fmt: skip
             due_ns = self._setup.groups.next_ns()
             return min(waiting if due_ns is None else [*waiting, due_ns], default=None)
+
+    def _attempt_due(self, lane: Lane, now_ns: int) -> None:
+        if not lane.queue or not lane.is_free(now_ns):
+            return
+        for delivery in [*lane.queue.values()]:
+            if delivery.next_ns <= now_ns and not delivery.is_running:
+                self._attempt(delivery, now_ns)
+                if not lane.is_free(now_ns):
+                    return
 
     def _follow_clock(self) -> None:
         moved_ns = self._steps.moved_ns()
         if not moved_ns:
             return
         _log.warning("the clock was set", extra={"by_s": moved_ns / SECOND_NS})
-        for group in self._setup.groups:
-            group.next_ns += moved_ns
+        self._setup.groups.move(moved_ns)
         for delivery in self._deliveries.values():
             delivery.next_ns += moved_ns
             delivery.deadline_ns += moved_ns
@@ -302,6 +310,7 @@ class Notifier:
 
     def _flush(self, group: Group, now_ns: int) -> None:
         group.flushed(now_ns)
+        self._setup.groups.touch(group)
         resolved: dict[str, object] = {
             one.fingerprint: one for one in group.alerts.values() if one.is_resolved(now_ns)
         }
@@ -339,12 +348,14 @@ class Notifier:
             flush.is_well = False
             soon_ns = max(ready_ns, now_ns + SECOND_NS)
             group.next_ns = min(group.next_ns, soon_ns)
+            self._setup.groups.touch(group)
             return
         if notification is None:
             self._sent.settle(key, entry)  # if it is lost with the power, it is settled again
             return
-        self._deliveries[key] = Delivery(key, lane.channel, group, notification, entry, now_ns,
-                                         lane=lane, flush=flush)  # fmt: skip
+        delivery = Delivery(key, lane.channel, group, notification, entry, now_ns,
+                            lane=lane, flush=flush)  # fmt: skip
+        self._deliveries[key] = lane.queue[key] = delivery
         flush.open += 1
 
     def _attempt(self, delivery: Delivery, now_ns: int) -> None:
@@ -429,8 +440,10 @@ class Notifier:
 
     def _leave(self, delivery: Delivery, *, is_well: bool) -> None:
         del self._deliveries[delivery.key]
+        del delivery.lane.queue[delivery.key]
         if delivery.has_begun:
             delivery.group.busy -= 1
+            self._setup.groups.touch(delivery.group)
         flush = delivery.flush
         flush.is_well = flush.is_well and is_well
         flush.open -= 1

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from trilens.notify.channels.kinds import CHANNELS
 from trilens.notify.channels.outcome import Channel
@@ -15,18 +15,24 @@ from trilens.notify.inhibition import Inhibitor
 from trilens.notify.receivers import Integration
 from trilens.notify.routes import Route
 
+if TYPE_CHECKING:
+    from trilens.notify.delivery import Delivery
+
 # Of one integration as many notifications are on their way at a time.
 SENDING_MAX: Final = 4
 
 
 @dataclass(slots=True)
 class Lane:
-    """One integration, how many of its notifications are being sent, until when it wants none."""
+    """One integration, how many of its notifications are being sent, until when it wants none;
+    what is on its way to it, in order.
+    """
 
     integration: Integration
     channel: Channel
     sending: int = 0
     not_before_ns: int = 0
+    queue: dict[tuple[str, str], Delivery] = field(default_factory=dict, repr=False)
 
     def is_free(self, now_ns: int) -> bool:
         return self.sending < SENDING_MAX and now_ns >= self.not_before_ns
