@@ -28,9 +28,10 @@ SECOND_NS = 1_000_000_000
 class HandClock:
     def __init__(self, now_ns: int = START_NS) -> None:
         self.ns = now_ns
+        self.set_by_ns = 0
 
     def now_ns(self) -> int:
-        return self.ns
+        return self.ns + self.set_by_ns
 
     def monotonic_ns(self) -> int:
         return self.ns
@@ -49,19 +50,27 @@ class AtOnce(Executor):
 
 
 class Receiver:
-    """A real HTTP server; `answers` says status and body for each request, the last one stays."""
+    """A real HTTP server; `answers` says status and body for each request, and more headers; the
+    last one stays. While `gate` is closed it does not answer.
+    """
 
-    def __init__(self, *answers: tuple[int, bytes], content_type: str = "text/plain") -> None:
+    def __init__(self, *answers: tuple, content_type: str = "text/plain") -> None:
         self.requests: list[tuple[str, str, dict, bytes]] = []
         self.answers = list(answers) or [(200, b"")]
+        self.gate = threading.Event()
+        self.gate.set()
         seen = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers.get("content-length") or 0))
                 seen.requests.append((self.command, self.path, dict(self.headers), body))
-                status, answer = seen.answers[0] if len(seen.answers) == 1 else seen.answers.pop(0)
+                given = seen.answers[0] if len(seen.answers) == 1 else seen.answers.pop(0)
+                status, answer, *more = given
+                seen.gate.wait(30)
                 self.send_response(status)
+                for name, value in (more[0] if more else {}).items():
+                    self.send_header(name, value)
                 self.send_header("Content-Type", content_type)
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()

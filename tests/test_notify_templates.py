@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from notifying import START_NS, HandClock, alert, config_of
 from trilens.go_template.values import GoList, GoMap
-from trilens.notify.message import AlertView, Notification
+from trilens.notify.go_text import go_json
+from trilens.notify.message import AlertView, Notification, filled_route_labels
 from trilens.notify.templates import TemplateFault, Templates
 from trilens.notify.templates.defaults import DEFAULTS
 from trilens.notify.templates.functions import functions
@@ -215,12 +216,32 @@ def test_the_default_templates():
 def test_route_labels_are_templates_that_may_ask_for_each_other():
     labels = {"a": "{{ .GroupLabels.alertname }}", "b": '<{{ routeLabels "a" }}>', "c": "plain"}
     one = notification(route_labels=labels)
+    filled = filled_route_labels(one.data, one.templates)
+    assert filled == {"a": "A", "b": "<A>", "c": "plain"}
+    one = notification(route_labels=filled)
     assert one.text('{{ .RouteLabels.b }}{{ routeLabels "c" }}') == "<A>plain"
-    turning = notification(
-        route_labels={"a": '{{ routeLabels "b" }}', "b": '{{ routeLabels "a" }}'}
-    )
-    with pytest.raises(TemplateFault, match="cycle"):
-        turning.text("x {{ .Status }}")
+
+
+def test_a_character_that_was_cut_keeps_nothing_back():
+    one = notification(group_labels={"x": "ééé"})
+    assert one.text("{{ slice .GroupLabels.x 1 4 }}") == "\ufffdé"
+    assert go_json(one.text("{{ slice .GroupLabels.x 0 1 }}")) == '"\ufffd"'.encode()
+
+
+def test_words_are_those_of_unicode():
+    one = notification()
+    assert one.text("{{ title `a.b it's x:y c-d e.  f` }}") == "A.b It's X:y C-D E.  F"
+
+
+def test_a_route_label_that_cannot_be_filled_in_keeps_nothing_back():
+    turning = {
+        "a": '{{ routeLabels "b" }}',
+        "b": '{{ routeLabels "a" }}',
+        "c": "{{ .No }}",
+        "d": "x",
+    }
+    one = notification(route_labels=turning)
+    assert filled_route_labels(one.data, one.templates) == {"d": "x"}
 
 
 PIECES = st.sampled_from([

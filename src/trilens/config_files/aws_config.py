@@ -32,4 +32,6 @@ def read_sigv4(section: Section) -> AwsAccess:
     signing.end()
     if bool(found.access_key) != bool(found.secret_key):
         signing.fault("access_key and secret_key must be set together")
+    if found.external_id and not found.role_arn:
+        signing.fault("external_id needs a role_arn")
     return found

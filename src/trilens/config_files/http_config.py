@@ -271,7 +271,7 @@ def _oauth2(parent: Section, files: Files) -> OAuth2:
 def read_url(section: Section, name: str, default: str = "") -> str:
     """An absolute URL, or nothing."""
     text = section.text(name, default)
-    if text and not is_url(text):
+    if (text or name in section) and not is_url(text):
         section.problem(name, f"{name} must be a URL that begins with http or https and has a host")
     return text
 
@@ -279,6 +279,9 @@ def read_url(section: Section, name: str, default: str = "") -> str:
 def is_url(text: str) -> bool:
     try:
         parts = urlsplit(text)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        host = parts.hostname or ""
+        is_host = bool(host) and not any(char.isspace() for char in host)
+        is_port = parts.port != 0
     except ValueError:
         return False
+    return parts.scheme in {"http", "https"} and is_host and is_port

@@ -8,11 +8,22 @@ CHARACTERS_MAX: Final = 4_000_000  # of what is written, and of every text on th
 
 
 class TemplateError(Exception):
-    """`str(error)` is Go's text: `template: name:1:5: executing ... at <.x>: ...`."""
+    """`str(error)` is Go's text: `template: name:1:5: executing ... at <.x>: ...`.
+
+    `is_too_large`: with less data the template may come to its end.
+    """
+
+    def __init__(self, text: str, *, is_too_large: bool = False) -> None:
+        super().__init__(text)
+        self.is_too_large = is_too_large
 
 
 class FunctionError(Exception):
     """What a function of a template says when it cannot answer."""
+
+
+class TooLarge(FunctionError):
+    """A limit of ours is reached."""
 
 
 def place_of(text: str, position: int) -> tuple[int, int]:

@@ -7,7 +7,13 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, NoReturn, Protocol
 
-from trilens.go_template.errors import CHARACTERS_MAX, FunctionError, TemplateError, place_of
+from trilens.go_template.errors import (
+    CHARACTERS_MAX,
+    FunctionError,
+    TemplateError,
+    TooLarge,
+    place_of,
+)
 from trilens.go_template.parser import Parsed, parse
 from trilens.go_template.predefined import BUILTIN_FUNCTIONS
 from trilens.go_template.tree import (
@@ -69,7 +75,7 @@ class TextOutput:
     def raw(self, text: str) -> None:
         self._left -= len(text)
         if self._left < 0:
-            raise FunctionError(f"wrote more than {CHARACTERS_MAX} characters")
+            raise TooLarge(f"wrote more than {CHARACTERS_MAX} characters")
         self._parts.append(text)
 
     def value(self, value: Value) -> None:
@@ -82,7 +88,7 @@ class TextOutput:
 def check_size(values: Iterable[Value]) -> None:
     """A text that is put together again and again doubles with every step. Raises FunctionError."""
     if sum(len(one) for one in values if isinstance(one, str)) > CHARACTERS_MAX:
-        raise FunctionError(f"texts of more than {CHARACTERS_MAX} characters")
+        raise TooLarge(f"texts of more than {CHARACTERS_MAX} characters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,14 +160,16 @@ class _Run:
     def __post_init__(self) -> None:
         self.first = self.parsed
 
-    def fail(self, message: str) -> NoReturn:
+    def fail(self, message: str, cause: FunctionError | None = None) -> NoReturn:
+        is_too_large = isinstance(cause, TooLarge)
         name = self.parsed.name
         if self.node is None:
-            raise TemplateError(f"template: {name}: {message}")
+            raise TemplateError(f"template: {name}: {message}", is_too_large=is_too_large)
         line, column = place_of(self.parsed.text, self.node.at)
         raise TemplateError(
             f'template: {name}:{line}:{column}: executing "{self.current}" '
-            f"at <{self.node}>: {message}"
+            f"at <{self.node}>: {message}",
+            is_too_large=is_too_large,
         )
 
     def template(self, name: str, dot: Value) -> None:
@@ -185,7 +193,8 @@ class _Run:
     def _step(self) -> None:
         self.steps += 1
         if self.steps > STEPS_MAX:
-            self.fail(f"took more than {STEPS_MAX} steps")
+            text = f"took more than {STEPS_MAX} steps"
+            self.fail(text, TooLarge(text))
 
     def _walk_all(self, nodes: Iterable[Node], dot: Value) -> None:
         for node in nodes:
@@ -218,13 +227,13 @@ class _Run:
             self.out.value(value)
         except FunctionError as error:
             self.node = node
-            self.fail(str(error))
+            self.fail(str(error), error)
 
     def _write(self, node: Text) -> None:
         try:
             self.out.raw(node.text)
         except FunctionError as error:
-            self.fail(str(error))
+            self.fail(str(error), error)
 
     def _branch(self, node: Branch, dot: Value) -> None:
         known = len(self.variables)
@@ -451,7 +460,7 @@ class _Run:
             check_size((found,))
         except FunctionError as error:
             self.node = node
-            self.fail(f"error calling {name}: {error}")
+            self.fail(f"error calling {name}: {error}", error)
         return found
 
     def _argument(self, dot: Value, kind: str, node: Operand) -> Value:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Final
 
-from trilens.go_template.errors import CHARACTERS_MAX, FunctionError
+from trilens.go_template.errors import CHARACTERS_MAX, TooLarge
 from trilens.go_template.literals import quoted
 from trilens.go_template.values import (
     GoList,
@@ -71,7 +71,7 @@ class _Printer:
             end = found.end()
             size += len(parts[-1])
             if size > CHARACTERS_MAX:
-                raise FunctionError(f"texts of more than {CHARACTERS_MAX} characters")
+                raise TooLarge(f"texts of more than {CHARACTERS_MAX} characters")
         parts.append(pattern[end:])
         if not self.reordered and self.at < len(self.values):
             extra = ", ".join(_typed(value) for value in self.values[self.at :])

@@ -7,6 +7,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Final, Self
 
 import httpx
@@ -25,9 +26,12 @@ REDIRECTS_MAX: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Answer:
+    """`retry_after_s`: after that long the server wants to be asked again; 0 if it does not say."""
+
     status: int
     body: bytes
     content_type: str
+    retry_after_s: float = 0.0
 
     @property
     def text(self) -> str:
@@ -100,7 +104,7 @@ class HttpDoor:
         left_s = deadline_s - time.monotonic()
         if left_s <= 0:
             raise Failed("out of time", should_retry=True)
-        with _Watch(left_s) as watch, self._client(url, left_s) as client:
+        with Watch(left_s) as watch, self._client(url, left_s) as client:
             try:
                 request = client.build_request(
                     method, url, content=body, headers=headers,
@@ -108,7 +112,8 @@ class HttpDoor:
                 )  # fmt: skip
                 answer = client.send(request, stream=True)
                 body = _read(answer, self._answer_bytes_max)
-                return Answer(answer.status_code, body, answer.headers.get("content-type", ""))
+                return Answer(answer.status_code, body, answer.headers.get("content-type", ""),
+                              _retry_after_s(answer.headers))  # fmt: skip
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError,
                     httpx.WriteError, httpx.WriteTimeout) as error:  # fmt: skip
                 # Not all of it can have arrived.
@@ -120,7 +125,7 @@ class HttpDoor:
                 text = "out of time" if watch.has_ended else _said(error)
                 raise Failed(text, should_retry=True, may_have_arrived=True) from None
 
-    def _extensions(self, watch: _Watch, left_s: float) -> dict[str, Any]:
+    def _extensions(self, watch: Watch, left_s: float) -> dict[str, Any]:
         extensions = {"trace": watch.follow, **_timeouts(left_s)}
         if self._config.tls.server_name:
             extensions["sni_hostname"] = self._config.tls.server_name
@@ -175,6 +180,18 @@ def _said(error: Exception) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
+def _retry_after_s(headers: httpx.Headers) -> float:
+    """RFC 9110, 10.2.3: seconds, or a date, which is meant by the clock of the server."""
+    text = headers.get("retry-after", "").strip()
+    try:
+        if text.isdecimal():
+            return float(text[:9])
+        until = parsedate_to_datetime(text)
+        return max((until - parsedate_to_datetime(headers["date"])).total_seconds(), 0.0)
+    except (ValueError, TypeError, KeyError, OverflowError):
+        return 0.0
+
+
 def _read(answer: httpx.Response, bytes_max: int) -> bytes:
     parts, size = [], 0
     for piece in answer.iter_bytes():
@@ -186,7 +203,7 @@ def _read(answer: httpx.Response, bytes_max: int) -> bytes:
     return b"".join(parts)[:bytes_max]
 
 
-class _Watch:
+class Watch:
     """Cuts the connection when the time is over: a byte now and then does not keep it open."""
 
     def __init__(self, left_s: float) -> None:
@@ -196,9 +213,16 @@ class _Watch:
         self.has_ended = False
 
     def follow(self, event: str, info: dict[str, Any]) -> None:
-        if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
-            stream = info["return_value"]
-            self._socket = stream.get_extra_info("socket")
+        if event == "connection.connect_tcp.complete":
+            self.hold(info["return_value"].get_extra_info("socket"))
+
+    def hold(self, connection: socket.socket) -> None:
+        """Cuts this one. Of it a descriptor of its own is kept: TLS takes the first away."""
+        if self._socket is not None:
+            self._socket.close()
+        self._socket = connection.dup()
+        if self.has_ended:
+            self._cut()
 
     def _cut(self) -> None:
         self.has_ended = True
@@ -212,3 +236,5 @@ class _Watch:
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
+        if self._socket is not None:
+            self._socket.close()

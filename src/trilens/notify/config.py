@@ -74,6 +74,8 @@ def _templates(root: Section, directory: Path, now_ns: Callable[[], int]) -> Tem
     templates = Templates(functions(now_ns))
     templates.add(DEFAULTS, "default.tmpl")
     for pattern in root.texts("templates"):
+        if pattern.rfind("[") > pattern.rfind("]"):
+            root.problem("templates", f"{pattern}: a [ is not closed")
         found = sorted(glob.glob(str(directory / pattern)))  # noqa: PTH207
         if len(found) > TEMPLATE_FILES_MAX:
             root.problem("templates", f"more than {TEMPLATE_FILES_MAX} template files")

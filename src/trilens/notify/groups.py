@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from trilens.notify.alerts import Alert
-from trilens.notify.labels import text_of
+from trilens.notify.durations import SECOND_NS
+from trilens.notify.labels import order_of, text_of
 from trilens.notify.routes import Route
 
+_FIRST: Final = ("job", "instance")
+_NEVER_NS: Final = 2**63
 GROUPS_MAX: Final = 50_000
 Index = tuple[str, str]  # of the route, of the group's labels
 
@@ -20,26 +23,29 @@ class TooManyGroups(Exception):
 
 @dataclass(slots=True)
 class Group:
-    """`busy` counts what is being sent of it; a busy group is not due."""
+    """`busy` counts deliveries that have begun and are not over; a busy group is not due."""
 
     route: Route
     labels: dict[str, str]
     key: str
     next_ns: int
     alerts: dict[str, Alert] = field(default_factory=dict)
-    has_flushed: bool = False
     busy: int = 0
-    muted_by: tuple[str, ...] = ()
+
+    def flushed(self, now_ns: int) -> None:
+        """The next flush is one interval after this one was due, not after it came about."""
+        is_on_time = 0 <= now_ns - self.next_ns < SECOND_NS
+        self.next_ns = (self.next_ns if is_on_time else now_ns) + self.route.group_interval_ns
 
     @property
     def index(self) -> Index:
         return self.route.index, self.key
 
     def in_order(self) -> list[Alert]:
-        """By job and instance, then by all labels."""
+        """By job and instance, those without one last; then by all labels."""
         return sorted(self.alerts.values(), key=lambda alert: (
-            alert.labels.get("job", ""), alert.labels.get("instance", ""),
-            sorted(alert.labels.items()),
+            *((name not in alert.labels, alert.labels.get(name, "")) for name in _FIRST),
+            order_of(alert.labels),
         ))  # fmt: skip
 
 
@@ -49,6 +55,7 @@ class Groups:
     def __init__(self, root: Route) -> None:
         self._root = root
         self._by_index: dict[Index, Group] = {}
+        self._soonest_ns = 0  # none is due before; some may be later
 
     def __iter__(self) -> Iterator[Group]:
         return iter(self._by_index.values())
@@ -65,7 +72,7 @@ class Groups:
         return self._by_index.get((route.index, key))
 
     def insert(self, route: Route, alert: Alert, now_ns: int) -> Group:
-        """A new group waits group_wait, unless its alert has burnt for longer than that.
+        """A new group waits group_wait, unless its first alert has burnt for longer than that.
 
         Raises TooManyGroups.
         """
@@ -74,18 +81,36 @@ class Groups:
         if group is None:
             if len(self._by_index) >= GROUPS_MAX:
                 raise TooManyGroups
-            group = Group(route, labels, key, now_ns + route.group_wait_ns)
+            has_waited = alert.starts_at_ns + route.group_wait_ns < now_ns
+            wait_ns = 0 if has_waited else route.group_wait_ns
+            group = Group(route, labels, key, now_ns + wait_ns)
             self._by_index[group.index] = group
         group.alerts[alert.fingerprint] = alert
-        if not group.has_flushed and alert.starts_at_ns + route.group_wait_ns < now_ns:
-            group.next_ns = min(group.next_ns, now_ns)
+        self.touch(group)
         return group
 
+    def touch(self, group: Group) -> None:
+        """To be called when its turn may have come sooner."""
+        if not group.busy:
+            self._soonest_ns = min(self._soonest_ns, group.next_ns)
+
+    def move(self, by_ns: int) -> None:
+        """With the clock."""
+        for group in self:
+            group.next_ns += by_ns
+        self._soonest_ns = 0
+
     def due(self, now_ns: int) -> list[Group]:
-        return [group for group in self if not group.busy and group.next_ns <= now_ns]
+        """What is flushed then is to be touched."""
+        if now_ns < self._soonest_ns:
+            return []
+        idle = [group for group in self if not group.busy]
+        later = (group.next_ns for group in idle if group.next_ns > now_ns)
+        self._soonest_ns = min(later, default=_NEVER_NS)
+        return [group for group in idle if group.next_ns <= now_ns]
 
     def next_ns(self) -> int | None:
-        return min((group.next_ns for group in self if not group.busy), default=None)
+        return None if self._soonest_ns == _NEVER_NS else self._soonest_ns
 
     def drop_if_empty(self, group: Group) -> None:
         """Of a group of an older configuration nothing is dropped."""

@@ -5,14 +5,19 @@ r"""One file of records that survive: a line each, with its checksum, synced bef
 A record is written by `write` and safe when `sync` has returned; many threads share one sync. The
 file is written anew, with what still counts, when it has grown to GROWTH times that. Recovery
 reads from the start and cuts what follows the last whole line: it was never answered for. A line
-inside that does not match its checksum is damage: it is left out, counted, and the file is kept
-beside as `.damaged`.
+that ends and does not match its checksum is damage: it is left out, counted, and the file is kept
+beside as `.damaged`. Records that only lost the end of their line are found again.
+
+While the disk takes nothing, what is to be written waits, up to WAITING_BYTES_MAX; then it is left
+out, and nothing counts as safe until the file has been written anew from the state.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import re
 import threading
 import zlib
 from collections.abc import Callable, Iterable
@@ -23,8 +28,14 @@ import orjson
 
 GROWTH: Final = 4
 SIZE_BYTES_MIN: Final = 8 << 20
+WAITING_BYTES_MAX: Final = 16 << 20
+_BEGIN: Final = re.compile(rb"[0-9a-f]{8} \{")
 Record = dict[str, Any]
 _log = logging.getLogger("trilens.notify")
+
+
+class JournalClosed(OSError):
+    """Nothing is written any more: the program ends."""
 
 
 class Journal:
@@ -41,6 +52,9 @@ class Journal:
         self._size_bytes = 0
         self._whole_bytes = 0
         self._is_doubtful = False
+        self._has_failed = False
+        self._waiting_bytes = 0
+        self._is_behind = False
         self.damaged_lines = 0
         self.snapshot: Callable[[], Iterable[Record]] | None = None
 
@@ -65,9 +79,14 @@ class Journal:
 
     def write(self, record: Record) -> int:
         """The number to `sync`. Takes no time."""
-        line = encoded(record)
+        return self._wait(encoded(record))
+
+    def _wait(self, line: bytes) -> int:
         with self._lock:
             self._waiting.append(line)
+            self._waiting_bytes += len(line)
+            if self._has_failed and self._waiting_bytes > WAITING_BYTES_MAX:
+                self._waiting, self._waiting_bytes, self._is_behind = [], 0, True
             self._written += 1
             return self._written
 
@@ -76,42 +95,60 @@ class Journal:
         with self._sync_lock:
             if self._synced >= number:
                 return
-            with self._lock:
-                lines, self._waiting = self._waiting, []
-                written = self._written
+            if self._is_behind:
+                raise OSError(errno.EIO, "records were left out while the disk took none")
+            lines, written = self._taken()
             try:
                 self._put(lines)
             except OSError:
-                with self._lock:
-                    self._waiting = lines + self._waiting
+                self._put_back(lines)
                 raise
-            self._synced = written
+            self._synced, self._has_failed = written, False
 
     def append(self, record: Record) -> None:
-        self.sync(self.write(record))
+        """On disk, or as if it had never been said. Raises OSError."""
+        line = encoded(record)
+        number = self._wait(line)
+        try:
+            self.sync(number)
+        except OSError:
+            with self._lock:
+                if line in self._waiting:
+                    self._waiting.remove(line)
+                    self._waiting_bytes -= len(line)
+            raise
+
+    def _taken(self) -> tuple[list[bytes], int]:
+        with self._lock:
+            lines, self._waiting, self._waiting_bytes = self._waiting, [], 0
+            return lines, self._written
+
+    def _put_back(self, lines: list[bytes]) -> None:
+        with self._lock:
+            self._has_failed = True
+            self._waiting = lines + self._waiting
+            self._waiting_bytes += sum(map(len, lines))
 
     @property
-    def is_overgrown(self) -> bool:
-        return self._size_bytes > max(SIZE_BYTES_MIN, GROWTH * self._whole_bytes)
+    def wants_rewriting(self) -> bool:
+        is_overgrown = self._size_bytes > max(SIZE_BYTES_MIN, GROWTH * self._whole_bytes)
+        return self._is_behind or is_overgrown
 
     def rewrite(self) -> None:
         """Only what still counts. The state must not change meanwhile. Raises OSError."""
         assert self.snapshot is not None
         with self._sync_lock:
-            with self._lock:
-                lines, self._waiting = self._waiting, []
-                written = self._written
+            lines, written = self._taken()
             try:
                 self._replace(b"".join(map(encoded, self.snapshot())))
             except OSError:
-                with self._lock:
-                    self._waiting = lines + self._waiting
+                self._put_back(lines)
                 raise
-            self._synced = written
+            self._synced, self._has_failed, self._is_behind = written, False, False
 
     def _put(self, lines: list[bytes]) -> None:
         if self._file < 0:
-            raise OSError("the journal is closed")
+            raise JournalClosed("the journal is closed")
         if self._is_doubtful:
             # After a failed write nobody knows what is in the file's last pages: cut them off.
             os.ftruncate(self._file, self._size_bytes)
@@ -143,25 +180,41 @@ class Journal:
         self._size_bytes = self._whole_bytes = len(body)
 
     def _read(self) -> tuple[list[Record], int]:
+        """The records, and where the last whole line ends."""
         body = self._path.read_bytes()
         records: list[Record] = []
-        at, end, bad = 0, 0, 0
-        for line in body.splitlines(keepends=True):
-            at += len(line)
-            record = decoded(line)
+        *lines, rest = body.split(b"\n")
+        for line in lines:
+            record = decoded(line + b"\n")
             if record is None:
-                bad += 1
-                continue
-            self.damaged_lines += bad
-            bad = 0
-            records.append(record)
-            end = at
+                self.damaged_lines += 1
+                records += _found_in(line + b"\n")
+            else:
+                records.append(record)
+        # What follows the last line is torn, and nobody was answered for it; unless it is whole.
+        if found := _found_in(rest):
+            self.damaged_lines += 1
+            records += found
         if self.damaged_lines:
-            kept = self._path.with_suffix(".damaged")
+            self._keep_damaged(body)
+        return records, len(body) - len(rest)
+
+    def _keep_damaged(self, body: bytes) -> None:
+        kept = self._path.with_suffix(".damaged")
+        try:
             kept.write_bytes(body)
-            _log.error("the journal of notifications is damaged",
-                       extra={"lines": self.damaged_lines, "kept": str(kept)})  # fmt: skip
-        return records, end
+        except OSError as error:
+            _log.error("the damaged journal cannot be kept", extra={"reason": str(error)})
+        _log.error("the journal of notifications is damaged",
+                   extra={"lines": self.damaged_lines, "kept": str(kept)})  # fmt: skip
+
+
+def _found_in(line: bytes) -> list[Record]:
+    """Two records make one line when the end of the first is damaged."""
+    begins = [found.start() for found in _BEGIN.finditer(line)]
+    ends = [*(begin - 1 for begin in begins[1:]), len(line) - 1]
+    found = [decoded(line[begin:end] + b"\n") for begin, end in zip(begins, ends, strict=False)]
+    return [record for record in found if record is not None]
 
 
 def encoded(record: Record) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from trilens.query.promql.literals import quote
@@ -29,6 +30,19 @@ def fingerprint(labels: Mapping[str, str]) -> str:
 def text_of(labels: Mapping[str, str]) -> str:
     """{a="1", b="2"}, in order of names: how Prometheus prints a label set."""
     return "{" + ", ".join(f"{name}={quote(labels[name])}" for name in sorted(labels)) + "}"
+
+
+def order_of(labels: Mapping[str, str]) -> tuple[object, ...]:
+    """By what label sets are sorted: how many there are; then, at the first difference, the one
+    that lacks the name comes first (prometheus/common, model.LabelSet.Before).
+    """
+    pairs = tuple((_backwards(name), labels[name]) for name in sorted(labels))
+    return len(labels), pairs
+
+
+@lru_cache(maxsize=10_000)
+def _backwards(name: str) -> tuple[int, ...]:
+    return (*(-ord(char) for char in name), 1)
 
 
 def is_label_name(name: str) -> bool:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import Any, Final
 
 from trilens.go_template.errors import FunctionError
-from trilens.go_template.values import Function, GoList, GoStruct, Value
+from trilens.go_template.values import Function, GoList, GoStruct, Lazy, Value
 from trilens.notify.alerts import Alert
 from trilens.notify.instants import print_instant
-from trilens.notify.templates import Templates
+from trilens.notify.templates import TemplateFault, Templates
 from trilens.notify.templates.values import labels_value, time_value
 
+_log = logging.getLogger("trilens.notify")
 _META: Final = re.compile(r"([\\.+*?()|\[\]{}^$])")
 
 
@@ -44,12 +46,15 @@ class AlertView:
         """As templates see it."""
         return GoStruct(
             "template.Alert",
-            {
-                "Status": self.status, "Labels": labels_value(self.labels),
-                "Annotations": labels_value(self.annotations),
-                "StartsAt": time_value(self.starts_at_ns), "EndsAt": time_value(self.ends_at_ns),
-                "GeneratorURL": self.generator_url, "Fingerprint": self.fingerprint,
-            },
+            Lazy({
+                "Status": lambda: self.status,
+                "Labels": lambda: labels_value(self.labels),
+                "Annotations": lambda: labels_value(self.annotations),
+                "StartsAt": lambda: time_value(self.starts_at_ns),
+                "EndsAt": lambda: time_value(self.ends_at_ns),
+                "GeneratorURL": lambda: self.generator_url,
+                "Fingerprint": lambda: self.fingerprint,
+            }),
             native=self,
         )  # fmt: skip
 
@@ -116,7 +121,9 @@ def _shared(sets: list[dict[str, str]]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Notification:
-    """What is to be sent about one group to one integration. `at_ns` is when it was decided."""
+    """What is to be sent about one group to one integration. `at_ns` is when it was decided;
+    `marks` are what the channel left when it sent the one before.
+    """
 
     group_key: str
     receiver: str
@@ -127,6 +134,11 @@ class Notification:
     external_url: str
     at_ns: int
     templates: Templates
+    marks: Mapping[str, str] = field(default_factory=dict)
+
+    def with_fewer_alerts(self) -> Notification:
+        """The first quarter of them."""
+        return replace(self, alerts=self.alerts[: max(len(self.alerts) // 4, 1)])
 
     @property
     def hashed_key(self) -> str:
@@ -138,16 +150,15 @@ class Notification:
         return self.data_of(self.alerts)
 
     def data_of(self, alerts: tuple[AlertView, ...]) -> Data:
-        bare = Data(
+        return Data(
             self.receiver, list(alerts), group_labels=self.group_labels,
             route_labels=self.route_labels, reason=self.reason, external_url=self.external_url,
         )  # fmt: skip
-        own = RouteLabels(self, bare)
-        bare.route_labels = {name: own.one(name) for name in self.route_labels}
-        return bare
 
     def text(self, source: str, data: Data | None = None) -> str:
         """Raises TemplateFault."""
+        if "{{" not in source:
+            return source
         shown = data or self.data
         return self.templates.text(source, shown.value(), _functions(shown))
 
@@ -160,16 +171,28 @@ def _functions(data: Data) -> dict[str, Function]:
     return {"routeLabels": Function(("string",), lambda name: data.route_labels.get(name, ""))}
 
 
-class RouteLabels:
-    """Labels of routes are templates, which may ask for each other."""
+def filled_route_labels(data: Data, templates: Templates) -> dict[str, str]:
+    """Labels of a route are templates over all alerts of a group, which may ask for each other.
+    One that cannot be filled in is left out: the rest of a notification is worth more than it.
+    """
+    own, found = _RouteLabels(data, templates), {}
+    for name in data.route_labels:
+        try:
+            found[name] = own.one(name)
+        except TemplateFault as fault:
+            _log.warning("a label of a route cannot be filled in",
+                         extra={"label": name, "reason": str(fault)})  # fmt: skip
+    return found
 
-    def __init__(self, notification: Notification, data: Data) -> None:
-        self._notification = notification
+
+class _RouteLabels:
+    def __init__(self, data: Data, templates: Templates) -> None:
         self._data = data
+        self._templates = templates
         self._open: list[str] = []
 
     def one(self, name: str) -> str:
-        source = self._notification.route_labels.get(name, "")
+        source = self._data.route_labels.get(name, "")
         if "{{" not in source:
             return source
         if name in self._open:
@@ -177,6 +200,7 @@ class RouteLabels:
             raise FunctionError(f"route label cycle detected: {turns}")
         self._open.append(name)
         ask = Function(("string",), self.one)
-        text = self._notification.templates.text(source, self._data.value(), {"routeLabels": ask})
-        self._open.pop()
-        return text
+        try:
+            return self._templates.text(source, self._data.value(), {"routeLabels": ask})
+        finally:
+            self._open.pop()

@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from trilens.clock import Clock
 from trilens.measures import Measures
+from trilens.notify import records
 from trilens.notify.alerts import ALERTS_MAX, Alert, merged
 from trilens.notify.channels.outcome import Outcome, failed
+from trilens.notify.clock_steps import ClockSteps
 from trilens.notify.config import Config
 from trilens.notify.delivery import FLUSH_NS_MIN, Delivery, Flush
 from trilens.notify.durations import MINUTE_NS, SECOND_NS
 from trilens.notify.groups import Group, TooManyGroups
-from trilens.notify.journal import Journal, Record
-from trilens.notify.message import AlertView, Notification
-from trilens.notify.sent_log import RETENTION_NS, Attempt, Entry, SentLog
+from trilens.notify.journal import Journal, JournalClosed
+from trilens.notify.labels import order_of
+from trilens.notify.sent_log import Attempt, SentLog
 from trilens.notify.setup import SENDING_MAX, Lane, Setup
 from trilens.notify.silences import Silence, Silences
+from trilens.notify.wording import Wording
 
 THREADS: Final = 32
 # A jump of the wall clock is seen within this time.
@@ -64,6 +68,7 @@ class Notifier:
         self._setup = Setup(config)
         self._deliveries: dict[tuple[str, str], Delivery] = {}
         self._tidied_ns = clock.now_ns()
+        self._steps = ClockSteps(clock)
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="notify", daemon=True)
         self.started_at_ns = clock.now_ns()
@@ -75,10 +80,12 @@ class Notifier:
         now_ns = self._clock.now_ns()
         with self._changed:
             for record in self._journal.open():
-                self._restore(record)
+                records.restore(record, self._alerts, self._silences, self._sent)
             self._sent.restored(now_ns)
             self._sent.forget(now_ns)
-            self._journal.snapshot = self._rows
+            self._journal.snapshot = lambda: records.of_all(
+                self._alerts, self._silences, self._sent
+            )
             timeout_ns = self._setup.config.common.resolve_timeout_ns
             for alert in [*self._alerts.values()]:
                 # Nobody could say that it still burns while we were away.
@@ -87,6 +94,8 @@ class Notifier:
                     self._alerts[alert.fingerprint] = later
             self._setup = Setup(self._setup.config)
             self._fill()
+            if self._journal.damaged_lines:
+                self._rewrite()
 
     def start(self) -> None:
         self._thread.start()
@@ -104,8 +113,15 @@ class Notifier:
         self._journal.close()
 
     def reload(self, config: Config) -> None:
-        """All at once; what is on its way arrives as it was."""
+        """All at once. What is on its way arrives as it was; what waits for another attempt is
+        decided anew, since a new file may have been needed for it to arrive.
+        """
         with self._changed:
+            for delivery in [*self._deliveries.values()]:
+                if delivery.is_running:
+                    delivery.deadline_ns = 0
+                else:
+                    self._leave(delivery, is_well=False)
             self._setup = Setup(config)
             self._sent.bind()
             self._fill()
@@ -118,14 +134,16 @@ class Notifier:
         return self._setup.config.common.resolve_timeout_ns
 
     def put(self, alerts: Sequence[Alert]) -> None:
-        """Returns when they are on disk. Raises TooManyAlerts, OSError."""
+        """Returns when they are on disk. Raises TooManyAlerts; OSError, and then they are told
+        all the same, but a crash may lose them.
+        """
         now_ns = self._clock.now_ns()
         with self._changed:
             new = {alert.fingerprint for alert in alerts} - self._alerts.keys()
             if len(self._alerts) + len(new) > ALERTS_MAX:
                 raise TooManyAlerts
             put = [self._take(alert, now_ns) for alert in alerts]
-            number = self._journal.write({"t": "alerts", "a": [one.as_json() for one in put]})
+            number = self._journal.write(records.of_alerts(put))
             self._changed.notify_all()
         self._journal.sync(number)
 
@@ -174,8 +192,7 @@ class Notifier:
                 for group in self._setup.groups
             ]
         found = [(group, alerts) for group, alerts in found if alerts]
-        return sorted(found, key=lambda one: (sorted(one[0].labels.items()),
-                                              one[0].route.receiver))  # fmt: skip
+        return sorted(found, key=lambda one: (order_of(one[0].labels), one[0].route.receiver))
 
     def receivers_of(self, alert: Alert) -> list[str]:
         routes = self._setup.groups.routes_of(alert.labels)
@@ -192,23 +209,55 @@ class Notifier:
     def muted_by(self, group: Group) -> tuple[str, ...]:
         return self._setup.muted_by(group.route, self._clock.now_ns())
 
+    def route_labels(self, group: Group) -> dict[str, str]:
+        """Of its route, filled in over all its alerts."""
+        with self._changed:
+            return self._wording.route_labels(group, self._clock.now_ns())
+
+    @property
+    def _wording(self) -> Wording:
+        return Wording(self._sent, self._setup.config.templates, self._external_url)
+
     # --- what goes out
 
     def step(self) -> int | None:
         """Does what is due; when the next thing is, if any."""
         with self._changed:
             now_ns = self._clock.now_ns()
+            self._follow_clock()
             for group in self._setup.groups.due(now_ns):
                 self._flush(group, now_ns)
-            for delivery in [*self._deliveries.values()]:
-                if delivery.next_ns <= now_ns and not delivery.is_running:
-                    self._attempt(delivery)
-            if now_ns - self._tidied_ns >= TIDY_NS or now_ns < self._tidied_ns:
+            for lane in self._setup.all_lanes():
+                self._attempt_due(lane, now_ns)
+            if now_ns - self._tidied_ns >= TIDY_NS:
                 self._tidy(now_ns)
-            waiting = [one.next_ns for one in self._deliveries.values()
-                       if not one.is_running and one.lane.sending < SENDING_MAX]  # fmt: skip
+            waiting = [one.due_ns for lane in self._setup.all_lanes()
+                       if lane.sending < SENDING_MAX
+                       for one in lane.queue.values() if not one.is_running]  # fmt: skip
             due_ns = self._setup.groups.next_ns()
             return min(waiting if due_ns is None else [*waiting, due_ns], default=None)
+
+    def _attempt_due(self, lane: Lane, now_ns: int) -> None:
+        if not lane.queue or not lane.is_free(now_ns):
+            return
+        for delivery in [*lane.queue.values()]:
+            if delivery.next_ns <= now_ns and not delivery.is_running:
+                self._attempt(delivery, now_ns)
+                if not lane.is_free(now_ns):
+                    return
+
+    def _follow_clock(self) -> None:
+        moved_ns = self._steps.moved_ns()
+        if not moved_ns:
+            return
+        _log.warning("the clock was set", extra={"by_s": moved_ns / SECOND_NS})
+        self._setup.groups.move(moved_ns)
+        for delivery in self._deliveries.values():
+            delivery.next_ns += moved_ns
+            delivery.deadline_ns += moved_ns
+        for lane in self._setup.all_lanes():
+            lane.not_before_ns += moved_ns
+        self._tidied_ns += moved_ns
 
     def _run(self) -> None:
         while True:
@@ -228,18 +277,18 @@ class Notifier:
     def _take(self, alert: Alert, now_ns: int) -> Alert:
         alert = merged(self._alerts.get(alert.fingerprint), alert, now_ns)
         self._alerts[alert.fingerprint] = alert
-        self._place(alert, now_ns)
+        self._place(alert, now_ns, is_reported=True)
         return alert
 
-    def _place(self, alert: Alert, now_ns: int) -> None:
+    def _place(self, alert: Alert, now_ns: int, *, is_reported: bool) -> None:
         setup = self._setup
         setup.inhibitor.put(alert)
         for route in setup.groups.routes_of(alert.labels):
-            _, key = setup.groups.of(route, alert.labels)
-            is_new = setup.groups.find(route, key) is None
-            # Of an alert that is over nobody has to hear who did not hear of its group before.
-            if is_new and alert.is_resolved(now_ns) and not self._sent.knows_group(key):
-                continue
+            if not is_reported and alert.is_resolved(now_ns):
+                # Who did not hear of its group before need not hear that it is over.
+                _, key = setup.groups.of(route, alert.labels)
+                if not setup.groups.find(route, key) and not self._sent.knows_group(key):
+                    continue
             try:
                 setup.groups.insert(route, alert, now_ns)
             except TooManyGroups:
@@ -249,115 +298,132 @@ class Notifier:
     def _fill(self) -> None:
         now_ns = self._clock.now_ns()
         for alert in self._alerts.values():
-            self._place(alert, now_ns)
+            self._place(alert, now_ns, is_reported=False)
 
     def _keep(self, silences: list[Silence]) -> str:
+        if silences:
+            self._journal.append(records.of_silences(silences))
         for silence in silences:
-            self._journal.append(silence.as_json())
+            self._silences.restore(silence)
         self._changed.notify_all()
         return silences[-1].id if silences else ""
 
     def _flush(self, group: Group, now_ns: int) -> None:
-        group.has_flushed = True
-        group.next_ns = now_ns + group.route.group_interval_ns
-        group.muted_by = self._setup.muted_by(group.route, now_ns)
-        alerts = group.in_order()
+        group.flushed(now_ns)
+        self._setup.groups.touch(group)
         resolved: dict[str, object] = {
-            one.fingerprint: one for one in alerts if one.is_resolved(now_ns)
+            one.fingerprint: one for one in group.alerts.values() if one.is_resolved(now_ns)
         }
         flush = Flush(group, resolved)
-        heard = [] if group.muted_by else [one for one in alerts if not self._is_quiet(one)]
+        heard = self._heard(group, now_ns)
         if heard:
             for lane in self._setup.lanes[group.route.receiver]:
                 self._decide(flush, lane, heard, now_ns)
         if not flush.open:
             self._finish(flush)
 
+    def _heard(self, group: Group, now_ns: int) -> list[Alert]:
+        """What people may hear of it now."""
+        if self._setup.muted_by(group.route, now_ns):
+            return []
+        return [one for one in group.in_order() if not self._is_quiet(one)]
+
     def _is_quiet(self, alert: Alert) -> bool:
         return bool(self.inhibited_by(alert) or self.silenced_by(alert))
 
     def _decide(self, flush: Flush, lane: Lane, alerts: list[Alert], now_ns: int) -> None:
-        group, integration = flush.group, lane.integration
-        key = group.key, integration.name
-        firing = frozenset(one.fingerprint for one in alerts if not one.is_resolved(now_ns))
-        resolved = frozenset(one.fingerprint for one in alerts) - firing
-        reason = self._sent.reason(
-            key, firing, resolved, send_resolved=integration.send_resolved,
-            repeat_interval_ns=group.route.repeat_interval_ns, now_ns=now_ns,
-        )  # fmt: skip
-        if reason is None:
+        group, key = flush.group, (flush.group.key, lane.integration.name)
+        before = self._deliveries.get(key)
+        if before is not None and before.group is group:
+            flush.is_well = False  # it waits for its lane, and says all there is when it begins
+            return
+        entry, notification = self._wording.said(group, lane, alerts, now_ns)
+        if entry is None:
             return
         ready_ns = self._sent.ready_at_ns(
             key, group.route.group_interval_ns, is_repeatable=lane.channel.is_repeatable,
             now_ns=now_ns,
         )  # fmt: skip
-        if key in self._deliveries or now_ns < ready_ns:
+        if before is not None or now_ns < ready_ns:
             flush.is_well = False
             soon_ns = max(ready_ns, now_ns + SECOND_NS)
             group.next_ns = min(group.next_ns, soon_ns)
+            self._setup.groups.touch(group)
             return
-        keep_ns = max(RETENTION_NS, 2 * group.route.repeat_interval_ns)
-        entry = Entry(now_ns, firing, resolved, now_ns + keep_ns)
-        shown = [one for one in alerts if integration.send_resolved or one.fingerprint in firing]
-        if not shown:
+        if notification is None:
             self._sent.settle(key, entry)  # if it is lost with the power, it is settled again
             return
-        notification = Notification(
-            group_key=group.key, receiver=group.route.receiver,
-            alerts=tuple(AlertView(one, now_ns) for one in shown), group_labels=group.labels,
-            route_labels=group.route.labels, reason=reason, external_url=self._external_url,
-            at_ns=now_ns, templates=self._setup.config.templates,
-        )  # fmt: skip
-        lasts_ns = max(group.route.group_interval_ns, FLUSH_NS_MIN)
-        delivery = Delivery(key, lane.channel, group, notification, entry, now_ns + lasts_ns,
-                            now_ns, lane=lane, flush=flush)  # fmt: skip
-        self._deliveries[key] = delivery
+        delivery = Delivery(key, lane.channel, group, notification, entry, now_ns,
+                            lane=lane, flush=flush)  # fmt: skip
+        self._deliveries[key] = lane.queue[key] = delivery
         flush.open += 1
-        group.busy += 1
 
-    def _attempt(self, delivery: Delivery) -> None:
-        if self._is_stopping or delivery.lane.sending >= SENDING_MAX:
+    def _attempt(self, delivery: Delivery, now_ns: int) -> None:
+        if self._is_stopping or not delivery.lane.is_free(now_ns):
+            return
+        if not delivery.has_begun and not self._begin(delivery, now_ns):
             return
         delivery.lane.sending += 1
         delivery.is_running = True
         self._executor.submit(self._send, delivery)
 
+    def _begin(self, delivery: Delivery, now_ns: int) -> bool:
+        """False if there is nothing to say any more."""
+        if now_ns - delivery.notification.at_ns > FLUSH_NS_MIN:
+            alerts = self._heard(delivery.group, now_ns)
+            entry, notification = self._wording.said(delivery.group, delivery.lane, alerts, now_ns)
+            if entry is None or notification is None:
+                if entry is not None and alerts:
+                    self._sent.settle(delivery.key, entry)
+                self._leave(delivery, is_well=True)
+                return False
+            delivery.entry, delivery.notification = entry, notification
+        delivery.begin(now_ns)
+        return True
+
     def _send(self, delivery: Delivery) -> None:
         """In a thread of the pool."""
         now_ns = self._clock.now_ns()
-        outcome = failed("the disk does not take the record of an attempt", should_retry=True)
-        has_begun = False
         try:
             with self._changed:
                 entry = replace(delivery.entry, at_ns=now_ns)
                 number = self._sent.begin(delivery.key, entry, delivery.attempt(now_ns))
-                has_begun = True
-            self._journal.sync(number)
-            outcome = delivery.channel.send(delivery.notification, delivery.timeout_s(now_ns))
-        except OSError as error:
-            _log.error("an attempt cannot be put on record", extra={"reason": str(error)})
+            self._on_record(number)
+            outcome = delivery.send(now_ns)
+        except JournalClosed as error:
+            outcome = failed(error, should_retry=True)
         except Exception as error:  # noqa: BLE001 - it is an attempt that failed
             _log.exception("an attempt to notify failed", extra={"integration": delivery.key[1]})
             outcome = failed(error)
-        self._came_out(delivery, outcome, has_begun=has_begun)
+        self._came_out(delivery, outcome)
 
-    def _came_out(self, delivery: Delivery, outcome: Outcome, *, has_begun: bool) -> None:
-        with self._changed:
-            now_ns = self._clock.now_ns()
-            number = 0
-            if has_begun:
-                number = self._sent.end(delivery.key, outcome.kind, now_ns, status=outcome.status,
-                                        error=outcome.error)  # fmt: skip
+    def _on_record(self, number: int) -> None:
+        """Raises JournalClosed. A disk that takes nothing keeps nobody from being told: the worst
+        that can follow is that somebody is told twice.
+        """
         try:
             self._journal.sync(number)
+        except JournalClosed:
+            raise
         except OSError as error:
-            _log.error("a result cannot be put on record", extra={"reason": str(error)})
+            _log.error("notifications are not on record",
+                       extra={"reason": str(error)})  # fmt: skip
+
+    def _came_out(self, delivery: Delivery, outcome: Outcome) -> None:
+        with self._changed:
+            now_ns = self._clock.now_ns()
+            number = self._sent.end(delivery.key, outcome.kind, now_ns, status=outcome.status,
+                                    error=outcome.error, marks=outcome.marks)  # fmt: skip
+        with suppress(JournalClosed):
+            self._on_record(number)
         kind = delivery.lane.integration.kind
         self._measures.count("trilens_notify_attempts_total", kind, outcome.kind)
         with self._changed:
             # Not before: what does not run and is due would be sent again.
             delivery.is_running = False
             delivery.lane.sending -= 1
+            if outcome.wait_s:
+                delivery.lane.not_before_ns = now_ns + int(outcome.wait_s * SECOND_NS)
             if delivery.is_over(outcome, now_ns):
                 self._end(delivery, outcome)
             self._changed.notify_all()
@@ -370,11 +436,16 @@ class Notifier:
                 "integration": delivery.key[1], "group": delivery.key[0],
                 "attempts": delivery.attempts, "reason": outcome.error,
             })  # fmt: skip
+        self._leave(delivery, is_well=outcome.kind == "sent")
+
+    def _leave(self, delivery: Delivery, *, is_well: bool) -> None:
         del self._deliveries[delivery.key]
-        delivery.group.busy -= 1
+        del delivery.lane.queue[delivery.key]
+        if delivery.has_begun:
+            delivery.group.busy -= 1
+            self._setup.groups.touch(delivery.group)
         flush = delivery.flush
-        assert flush is not None
-        flush.is_well = flush.is_well and outcome.kind == "sent"
+        flush.is_well = flush.is_well and is_well
         flush.open -= 1
         if not flush.open:
             self._finish(flush)
@@ -407,33 +478,13 @@ class Notifier:
             if gone or silences:
                 fingerprints = [one.fingerprint for one in gone]
                 self._journal.append({"t": "gone", "f": fingerprints, "s": silences})
-            if self._journal.is_overgrown:
-                self._journal.rewrite()
         except OSError as error:
             _log.error("the journal cannot be written", extra={"reason": str(error)})
+        if self._journal.wants_rewriting:
+            self._rewrite()
 
-    def _rows(self) -> Iterator[Record]:
-        alerts = [alert.as_json() for alert in self._alerts.values()]
-        for begin in range(0, len(alerts), 1000):
-            yield {"t": "alerts", "a": alerts[begin : begin + 1000]}
-        for silence in self._silences:
-            yield silence.as_json()
-        yield from self._sent.rows()
-
-    def _restore(self, record: Record) -> None:
-        match record["t"]:
-            case "alerts":
-                for row in record["a"]:
-                    alert = Alert.from_json(row)
-                    self._alerts[alert.fingerprint] = alert
-            case "silence":
-                self._silences.restore(Silence.from_json(record))
-            case "gone":
-                for fingerprint in record["f"]:
-                    self._alerts.pop(fingerprint, None)
-                for silence_id in record["s"]:
-                    self._silences.drop(silence_id)
-            case "attempt":
-                self._sent.restore_attempt(record)
-            case _:
-                self._sent.restore(record)
+    def _rewrite(self) -> None:
+        try:
+            self._journal.rewrite()
+        except OSError as error:
+            _log.error("the journal cannot be written", extra={"reason": str(error)})

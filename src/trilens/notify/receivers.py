@@ -39,6 +39,7 @@ _PAGERDUTY_DETAILS: Final = {
     "num_firing": "{{ .Alerts.Firing | len }}",
     "num_resolved": "{{ .Alerts.Resolved | len }}",
 }
+_POST_MESSAGE: Final = "https://slack.com/api/chat.postMessage"
 _SLACK_TEXTS: Final = (
     "color", "username", "title", "pretext", "text", "fallback", "footer",
 )  # fmt: skip
@@ -116,7 +117,7 @@ def read_receiver(
     found: list[Integration] = []
     for kind, read in _KINDS.items():
         key = f"{kind}_configs"
-        for index, one in enumerate(section.sections(key, key)):
+        for index, one in enumerate(section.sections(key, key, f"an entry of {key} is null")):
             found.append(_integration(one, name, kind, index=index, read=read, reader=reader))
     section.end()
     return Receiver(name, labels | {"name": name}, tuple(found))
@@ -230,10 +231,12 @@ def _slack(
         options[name] = reader.template(section, name, default)
     for name in ("channel", "message_text", "image_url", "thumb_url"):
         options[name] = reader.template(section, name)
-    if section.boolean("update_message", default=False):
-        section.not_done("update_message", "every notification is a message of its own")
+    does_update = section.boolean("update_message", default=False)
+    if does_update and section.text("api_url") != _POST_MESSAGE:
+        section.problem("update_message", f"update_message needs api_url: {_POST_MESSAGE}")
     return options | {
         "api_url": target,
+        "update_message": does_update,
         "short_fields": section.boolean("short_fields", default=False),
         "link_names": section.boolean("link_names", default=False),
         "mrkdwn_in": section.texts("mrkdwn_in"),

@@ -92,7 +92,7 @@ class _Reader:
         )
         if "receiver" in section:
             self.used.append((section.place_of("receiver"), "receiver", route.receiver))
-        children = list(section.sections("routes", "a route"))
+        children = list(section.sections("routes", "a route", "a route is null"))
         section.end()
         if depth >= DEPTH_MAX and children:
             section.fault(f"routes are nested deeper than {DEPTH_MAX}")
@@ -108,8 +108,10 @@ class _Reader:
             section.fault("root route must specify a default receiver")
         if matchers:
             section.fault("root route must not have any matchers")
+        if section.boolean("continue", default=False):
+            section.problem("continue", "root route cannot continue")
         for name in ("mute_time_intervals", "active_time_intervals"):
-            if name in section:
+            if section.texts(name):
                 section.problem(name, f"root route must not have any {name.replace('_', ' ')}")
 
     def _intervals(self, section: Section, name: str) -> tuple[str, ...]:
@@ -169,7 +171,8 @@ def read_matchers(section: Section, equal: str, regex: str, newer: str) -> tuple
             expressions.problem(name, f"{regex}.{name} has no regular expression")
             continue
         try:
-            found.append(Matcher.of(name, "=~", value))
+            # Its text is part of the group's key, which PagerDuty and Opsgenie know incidents by.
+            found.append(Matcher.of(name, "=~", f"^(?:{value})$"))
         except MatcherFault as fault:
             section.problem(regex, f"{regex}.{name}: {fault}")
     for text in section.texts(newer):

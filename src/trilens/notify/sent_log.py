@@ -15,21 +15,23 @@ crashes. What remains possible is the same content in two group intervals, if th
 between the receiver's acceptance and our record of it; where the receiver itself sees that a
 notification is the same one (PagerDuty, Opsgenie) it is sent again at once instead.
 
-While the program lives, an attempt whose answer is lost (a timeout, a reset) is made again with
-backoff, as Alertmanager does: late is worse than twice there.
+A disk that takes no intent does not keep the attempt back: then a crash may bring the same content
+twice within an interval. While the program lives, an attempt whose answer is lost (a timeout, a
+reset) is made again with backoff, as Alertmanager does: late is worse than twice there.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal
 
 from trilens.notify.durations import HOUR_NS
 from trilens.notify.journal import Journal, Record
 
 ATTEMPTS_KEPT: Final = 1000
+ENTRIES_MAX: Final = 200_000
 RETENTION_NS: Final = 120 * HOUR_NS
 Key = tuple[str, str]  # group key, integration
 Prints = frozenset[str]
@@ -45,12 +47,15 @@ Reason = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """The last that the receiver is known to have, or may have: fingerprints by state."""
+    """The last that the receiver is known to have, or may have: fingerprints by state; what its
+    channel has to know of it.
+    """
 
     at_ns: int
     firing: Prints
     resolved: Prints
     keep_until_ns: int = 0
+    marks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,14 +140,19 @@ class SentLog:
         self._bound = {*self._entries, *self._unknown, *self._running}
 
     def begin(self, key: Key, entry: Entry, attempt: Attempt) -> int:
+        number = self._journal.write(_row("intent", key, entry, attempt))
         self._running[key] = entry, attempt
         self._bound.discard(key)
-        return self._journal.write(_row("intent", key, entry, attempt))
+        return number
 
     def end(
-        self, key: Key, result: Result, now_ns: int, *, status: int = 0, error: str = ""
-    ) -> int:
+        self, key: Key, result: Result, now_ns: int, *, status: int = 0, error: str = "",
+        marks: Mapping[str, str] | None = None,
+    ) -> int:  # fmt: skip
         entry, attempt = self._running.pop(key)
+        # Repetitions count from when the receiver had it.
+        at_ns = now_ns if result == "sent" else entry.at_ns
+        entry = replace(entry, at_ns=at_ns, marks={**entry.marks, **(marks or {})})
         attempt = replace(attempt, ended_at_ns=now_ns, result=result, status=status, error=error)
         self._apply(key, entry, attempt)
         return self._journal.write(_row("result", key, entry, attempt))
@@ -159,12 +169,16 @@ class SentLog:
         for key, entry in [*self._unknown.items()]:
             if entry.keep_until_ns < now_ns:
                 del self._unknown[key]
+        for entries in (self._entries, self._unknown):
+            _cut(entries)
+        self._bound &= {*self._entries, *self._unknown, *self._running}
         self._groups = {group_key for group_key, _ in (*self._entries, *self._unknown)}
 
     def restore(self, row: Record) -> None:
         """A record of the journal, in order."""
         key = row["k"], row["i"]
-        entry = Entry(row["at"], frozenset(row["f"]), frozenset(row["r"]), row["u"])
+        entry = Entry(row["at"], frozenset(row["f"]), frozenset(row["r"]), row["u"],
+                      row.get("m", {}))  # fmt: skip
         attempt = Attempt(**row["a"]) if row["a"] else None
         match row["t"]:
             case "intent":
@@ -222,9 +236,18 @@ class SentLog:
         self._groups.add(key[0])
 
 
+def _cut(entries: dict[Key, Entry]) -> None:
+    """What is over goes first, then what was said longest ago."""
+    over = len(entries) - ENTRIES_MAX
+    if over > 0:
+        order = sorted(entries, key=lambda key: (bool(entries[key].firing), entries[key].at_ns))
+        for key in order[:over]:
+            del entries[key]
+
+
 def _row(kind: str, key: Key, entry: Entry, attempt: Attempt | None) -> Record:
     return {
         "t": kind, "k": key[0], "i": key[1], "at": entry.at_ns, "f": sorted(entry.firing),
         "r": sorted(entry.resolved), "u": entry.keep_until_ns,
-        "a": None if attempt is None else attempt.as_json(),
+        "m": dict(entry.marks), "a": None if attempt is None else attempt.as_json(),
     }  # fmt: skip

@@ -80,8 +80,8 @@ def read_matcher(row: Mapping[str, Any]) -> Matcher:
 
 
 class Silences:
-    """Not safe for several threads at once: the caller holds a lock, and keeps what `put` and
-    `expire` return before it answers.
+    """Not safe for several threads at once: the caller holds a lock. `put` and `expire` say what
+    would change; when that is on disk the caller hands it to `restore`.
     """
 
     def __init__(self) -> None:
@@ -98,7 +98,7 @@ class Silences:
         return self._by_id[silence_id]
 
     def put(self, silence: Silence, now_ns: int) -> list[Silence]:
-        """What changed; the last one is the silence as it is now.
+        """What changes; the last one is the silence as it will be.
 
         Raises InvalidSilence, NoSuchSilence.
         """
@@ -108,7 +108,7 @@ class Silences:
         previous = self.get(silence.id) if silence.id else None
         silence = replace(silence, updated_at_ns=now_ns)
         if previous is not None and _can_update(previous, silence, now_ns):
-            return self._kept([silence])
+            return [silence]
         if len(self._by_id) >= SILENCES_MAX:
             raise InvalidSilence(f"there are {SILENCES_MAX} silences already")
         changed = []
@@ -116,14 +116,14 @@ class Silences:
             changed.append(_expired(previous, now_ns))
         new = replace(silence, id=str(uuid.uuid4()),
                       starts_at_ns=max(silence.starts_at_ns, now_ns))  # fmt: skip
-        return self._kept([*changed, new])
+        return [*changed, new]
 
     def expire(self, silence_id: str, now_ns: int) -> list[Silence]:
         """Raises NoSuchSilence. One that is expired already stays as it is."""
         silence = self.get(silence_id)
         if silence.state(now_ns) == "expired":
             return []
-        return self._kept([_expired(silence, now_ns)])
+        return [_expired(silence, now_ns)]
 
     def restore(self, silence: Silence) -> None:
         self._by_id[silence.id] = silence
@@ -156,11 +156,6 @@ class Silences:
             self._matched[fingerprint] = matched
         return tuple(one for one in matched if self._by_id[one].state(now_ns) == "active")
 
-    def _kept(self, silences: list[Silence]) -> list[Silence]:
-        for silence in silences:
-            self.restore(silence)
-        return silences
-
 
 def _check(silence: Silence, now_ns: int) -> None:
     if not silence.matchers:
@@ -170,7 +165,8 @@ def _check(silence: Silence, now_ns: int) -> None:
     for matcher in silence.matchers:
         if not is_label_name(matcher.name):
             raise InvalidSilence(f"invalid label name {matcher.name!r}")
-    if all(matcher.matches("") for matcher in silence.matchers):
+    # One that says what a label is not is taken: it does not ask for what is absent.
+    if all(one.operator in {"=", "=~"} and one.matches("") for one in silence.matchers):
         raise InvalidSilence("at least one matcher must not match the empty string")
     texts = (silence.comment, silence.created_by, *silence.annotations.values(),
              *(matcher.value for matcher in silence.matchers))  # fmt: skip

@@ -5,8 +5,6 @@ from __future__ import annotations
 import smtplib
 import socket
 import ssl
-import threading
-import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.charset import QP, Charset
@@ -17,6 +15,7 @@ from email.utils import format_datetime, getaddresses, make_msgid
 from functools import partial
 from typing import Final
 
+from trilens.http_out.door import Watch
 from trilens.http_out.tls import made_context
 from trilens.notify.channels.outcome import Outcome, failed
 from trilens.notify.message import Notification
@@ -26,6 +25,7 @@ from trilens.notify.templates import TemplateFault
 IMPLICIT_TLS_PORT: Final = 465
 # Each answer of the server may take so long; a mail takes about ten of them.
 STEP_S_MAX: Final = 10.0
+_LOCAL: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class Mail:
@@ -40,22 +40,16 @@ class Mail:
             message = self._message(notification)
         except (TemplateFault, ValueError) as error:
             return failed(error)
-        outcome = failed("not connected", should_retry=True)
-        until_s = time.monotonic() + timeout_s
-        try:
-            smtp = self._connected(min(timeout_s, STEP_S_MAX))
-        except (OSError, ssl.SSLError, smtplib.SMTPException) as error:
-            return failed(f"{type(error).__name__}: {error}", should_retry=True)
-        # Many recipients are many steps: together they have the time of one attempt.
-        cut = threading.Timer(max(until_s - time.monotonic(), 0), _cut, [smtp])
-        cut.daemon = True
-        cut.start()
-        try:
-            outcome = self._delivered(smtp, sender, recipients, message)
-        finally:
-            cut.cancel()
-            smtp.close()
-        return outcome
+        # Many recipients, a byte now and then: many steps, and all have the time of one attempt.
+        with Watch(timeout_s) as watch:
+            try:
+                smtp = self._connected(watch, min(timeout_s, STEP_S_MAX))
+            except (OSError, smtplib.SMTPException, ValueError) as error:
+                return failed(f"{type(error).__name__}: {error}", should_retry=True)
+            try:
+                return self._delivered(smtp, sender, recipients, message)
+            finally:
+                smtp.close()
 
     def _addresses(self, notification: Notification) -> tuple[str, list[str]]:
         senders = _parsed(notification.text(self._options["from"]))
@@ -66,17 +60,21 @@ class Mail:
             raise ValueError("there is no address to send to")
         return senders[0], recipients
 
-    def _connected(self, timeout_s: float) -> smtplib.SMTP:
+    def _connected(self, watch: Watch, timeout_s: float) -> smtplib.SMTP:
         options = self._options
         host, port = options["smarthost"]
-        hello = options["hello"] or None
         is_implicit = options["implicit_tls"]
         if is_implicit is None:
             is_implicit = port == IMPLICIT_TLS_PORT
-        if is_implicit:
-            return smtplib.SMTP_SSL(host, port, hello, timeout=timeout_s,
-                                    context=self._context())  # fmt: skip
-        return smtplib.SMTP(host, port, hello, timeout=timeout_s)
+        connection = socket.create_connection((host, port), timeout_s)
+        try:
+            watch.hold(connection)
+            if is_implicit:
+                connection = self._context().wrap_socket(connection, server_hostname=host)
+            return _Smtp(connection, options["smarthost"], options["hello"], timeout_s)
+        except BaseException:
+            connection.close()
+            raise
 
     def _context(self) -> ssl.SSLContext:
         return made_context(self._options["tls"])
@@ -87,7 +85,7 @@ class Mail:
         """Raises nothing: every step of the conversation has its own outcome."""
         try:
             smtp.ehlo_or_helo_if_needed()
-            if self._options["require_tls"] and not isinstance(smtp, smtplib.SMTP_SSL):
+            if self._options["require_tls"] and not _is_encrypted(smtp):
                 if not smtp.has_extn("starttls"):
                     return failed("require_tls is true, but the server does not offer STARTTLS",
                                   should_retry=True)  # fmt: skip
@@ -97,7 +95,7 @@ class Mail:
             _expect(smtp.mail(sender))
             for recipient in recipients:
                 _expect(smtp.rcpt(recipient))
-        except (OSError, ssl.SSLError, smtplib.SMTPException, ValueError) as error:
+        except (OSError, smtplib.SMTPException, ValueError) as error:
             return failed(f"{type(error).__name__}: {error}", should_retry=True)
         try:
             code, text = smtp.data(message)
@@ -126,6 +124,8 @@ class Mail:
                 smtp.auth("CRAM-MD5", smtp.auth_cram_md5)
                 return
             if mechanism == "PLAIN":
+                if not _is_encrypted(smtp) and options["smarthost"][0] not in _LOCAL:
+                    raise ValueError("no password goes over a connection without TLS")
                 smtp.auth("PLAIN", partial(_plain, options["identity"], smtp))
                 return
             if mechanism == "LOGIN":
@@ -156,10 +156,21 @@ class Mail:
         return message.as_bytes()
 
 
-def _cut(smtp: smtplib.SMTP) -> None:
-    if smtp.sock is not None:
-        with suppress(OSError):  # it may be closed already
-            smtp.sock.shutdown(socket.SHUT_RDWR)
+class _Smtp(smtplib.SMTP):
+    """Over a connection that is there already, so that a watch can cut its greeting too."""
+
+    def __init__(
+        self, connection: socket.socket, smarthost: tuple[str, int], hello: str, timeout_s: float
+    ) -> None:
+        self._connection = connection
+        super().__init__(*smarthost, hello or None, timeout_s)
+
+    def _get_socket(self, *_: object) -> socket.socket:
+        return self._connection
+
+
+def _is_encrypted(smtp: smtplib.SMTP) -> bool:
+    return isinstance(smtp.sock, ssl.SSLSocket)
 
 
 def _plain(identity: str, smtp: smtplib.SMTP, _challenge: bytes | None = None) -> str:

@@ -12,7 +12,15 @@ from trilens.notify.message import Notification
 from trilens.notify.receivers import Integration
 from trilens.notify.templates import TemplateFault
 
+# Opsgenie Docs, "Alert API", create alert: the longest of each field.
 MESSAGE_CHARS_MAX: Final = 130
+DESCRIPTION_CHARS_MAX: Final = 15_000
+NOTE_CHARS_MAX: Final = 25_000
+SOURCE_CHARS_MAX: Final = 100
+ENTITY_CHARS_MAX: Final = 512
+TAGS_MAX: Final = 20
+ACTIONS_MAX: Final = 10
+PIECE_CHARS_MAX: Final = 50
 _Request = tuple[str, str, dict[str, Any]]
 
 
@@ -37,7 +45,7 @@ class Opsgenie:
                                          headers={"Authorization": f"GenieKey {key}"})  # fmt: skip
             except Failed as error:
                 return outcome_of(error)
-            outcome = verdict(answer, also_retry=(429,))
+            outcome = verdict(answer)
             if outcome.kind != "sent":
                 return outcome
         return outcome
@@ -46,7 +54,7 @@ class Opsgenie:
         text, options = notification.text, self._options
         base, alias = f"{options['api_url']}v2/alerts", notification.hashed_key
         if notification.data.status == "resolved":
-            message = {"source": text(options["source"])}
+            message = {"source": shortened(text(options["source"]), SOURCE_CHARS_MAX)}
             return [("POST", f"{base}/{alias}/close?identifierType=alias", message)]
         created = self._created(notification)
         requests: list[_Request] = [("POST", base, created)]
@@ -63,16 +71,18 @@ class Opsgenie:
         return {
             "alias": notification.hashed_key,
             "message": shortened(text(options["message"]), MESSAGE_CHARS_MAX),
-            **without_empty({"description": text(options["description"])}),
+            **without_empty({
+                "description": shortened(text(options["description"]), DESCRIPTION_CHARS_MAX),
+            }),
             "details": dict(sorted(details.items())),
-            "source": text(options["source"]),
+            "source": shortened(text(options["source"]), SOURCE_CHARS_MAX),
         } | without_empty({
             "responders": self._responders(notification),
-            "tags": _pieces(text(options["tags"])),
-            "note": text(options["note"]),
+            "tags": _short(_pieces(text(options["tags"])), TAGS_MAX),
+            "note": shortened(text(options["note"]), NOTE_CHARS_MAX),
             "priority": text(options["priority"]),
-            "entity": text(options["entity"]),
-            "actions": _pieces(text(options["actions"])),
+            "entity": shortened(text(options["entity"]), ENTITY_CHARS_MAX),
+            "actions": _short(_pieces(text(options["actions"])), ACTIONS_MAX),
         })  # fmt: skip
 
     def _responders(self, notification: Notification) -> list[dict[str, str]]:
@@ -90,3 +100,7 @@ class Opsgenie:
 
 def _pieces(text: str) -> list[str]:
     return [piece for piece in text.strip().split(",") if piece]
+
+
+def _short(pieces: list[str], count_max: int) -> list[str]:
+    return [shortened(piece, PIECE_CHARS_MAX) for piece in pieces[:count_max]]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
 
 from trilens.config_files.http_config import Secret
-from trilens.http_out.door import Answer, Failed, HttpDoor
-from trilens.notify.channels.outcome import USER_AGENT, Outcome, failed, outcome_of, verdict
+from trilens.http_out.door import Answer
+from trilens.notify.channels.outcome import Outcome, verdict
+from trilens.notify.channels.posting import Poster
 from trilens.notify.channels.texts import shortened, without_empty
 from trilens.notify.channels.webhook import filled_in
 from trilens.notify.go_text import go_json
@@ -32,25 +34,21 @@ class PagerDuty:
 
     def __init__(self, integration: Integration, url_v1: str = URL_V1) -> None:
         self._options = integration.options
-        self._door = HttpDoor(integration.http, user_agent=USER_AGENT)
-        self._url_v1 = url_v1
+        self._poster = Poster(integration.http, integration.options["timeout_ns"])
+        self._is_v1 = bool(integration.options["service_key"])
+        self._url = url_v1 if self._is_v1 else integration.options["url"]
 
     def send(self, notification: Notification, timeout_s: float) -> Outcome:
-        is_v1 = bool(self._options["service_key"])
-        try:
-            event = self._v1(notification) if is_v1 else self._v2(notification)
-            body = _fitting(event, "details" if is_v1 else "custom_details")
-        except (TemplateFault, ValueError, OSError) as error:
-            return failed(error)
-        url = self._url_v1 if is_v1 else self._options["url"]
-        if self._options["timeout_ns"]:
-            timeout_s = min(timeout_s, self._options["timeout_ns"] / 1e9)
-        try:
-            answer = self._door.post(url, body, timeout_s)
-        except Failed as error:
-            return outcome_of(error)
-        # Rate limits: v1 says 403, v2 says 429.
-        return verdict(_explained(answer), also_retry=(403,) if is_v1 else (429,))
+        return self._poster.post(
+            lambda: (self._url, self._body(notification)), timeout_s,
+            # It says 429 when there are too many events; to v1 it said 403.
+            lambda answer: verdict(_explained(answer), also_retry=(403,) if self._is_v1 else ()),
+        )  # fmt: skip
+
+    def _body(self, notification: Notification) -> bytes:
+        if self._is_v1:
+            return _fitting(self._v1(notification), "details")
+        return _fitting(self._v2(notification), "custom_details")
 
     def _key(self, secret: Secret, notification: Notification) -> str:
         key = notification.text(secret.read())
@@ -59,7 +57,12 @@ class PagerDuty:
         return key
 
     def _details(self, notification: Notification) -> dict[str, Any]:
-        found = filled_in(self._options["details"], notification.text)
+        try:
+            found = filled_in(self._options["details"], notification.text)
+        except TemplateFault as fault:
+            if fault.is_too_large:
+                return {"error": _TOO_LARGE}
+            raise
         assert isinstance(found, dict)
         return found
 
@@ -129,4 +132,4 @@ def _explained(answer: Answer) -> Answer:
         text = f"{found['message']}: {','.join(map(str, found.get('errors') or []))}"
     except (ValueError, KeyError, TypeError):
         return answer
-    return Answer(answer.status, text.encode(), "text/plain")
+    return replace(answer, body=text.encode(), content_type="text/plain")

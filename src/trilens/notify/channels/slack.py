@@ -2,40 +2,53 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
 
-from trilens.http_out.door import Answer, Failed, HttpDoor
-from trilens.notify.channels.outcome import USER_AGENT, Outcome, failed, outcome_of, verdict
+from trilens.http_out.door import Answer
+from trilens.notify.channels.outcome import Outcome, failed, verdict
+from trilens.notify.channels.posting import Poster
 from trilens.notify.channels.texts import shortened, without_empty
-from trilens.notify.go_text import go_json
 from trilens.notify.message import Notification
 from trilens.notify.receivers import Integration
-from trilens.notify.templates import TemplateFault
 
 TITLE_CHARS_MAX: Final = 1024
+MARK_CHARS_MAX: Final = 256
+UPDATE_URL: Final = "https://slack.com/api/chat.update"
 
 
 class Slack:
+    """With update_message the first message of a group is changed by those that follow it."""
+
     is_repeatable = False
 
-    def __init__(self, integration: Integration) -> None:
+    def __init__(self, integration: Integration, update_url: str = UPDATE_URL) -> None:
         self._options = integration.options
-        self._door = HttpDoor(integration.http, user_agent=USER_AGENT)
+        self._poster = Poster(integration.http, integration.options["timeout_ns"])
+        self._update_url = update_url
 
     def send(self, notification: Notification, timeout_s: float) -> Outcome:
-        try:
-            body = go_json(self._message(notification)) + b"\n"
-            url = self._options["api_url"].read()
-        except (TemplateFault, ValueError, OSError) as error:
-            return failed(error)
-        if self._options["timeout_ns"]:
-            timeout_s = min(timeout_s, self._options["timeout_ns"] / 1e9)
-        try:
-            return said(self._door.post(url, body, timeout_s))
-        except Failed as error:
-            return outcome_of(error)
+        if not self._options["update_message"]:
+            return replace(self._posted(notification, timeout_s), marks={})
+        if notification.marks.keys() >= {"channel", "ts"}:
+            outcome = self._updated(notification, timeout_s / 2)
+            if outcome.kind != "failed" or outcome.should_retry:
+                return outcome
+        # The first, or that one is gone or too old to be changed: this one has to be heard too.
+        return self._posted(notification, timeout_s / 2)
+
+    def _posted(self, notification: Notification, timeout_s: float) -> Outcome:
+        return self._poster.post(
+            lambda: (self._options["api_url"].read(), self._message(notification)), timeout_s, said
+        )
+
+    def _updated(self, notification: Notification, timeout_s: float) -> Outcome:
+        return self._poster.post(
+            lambda: (self._update_url, self._message(notification) | dict(notification.marks)),
+            timeout_s, said,
+        )  # fmt: skip
 
     def _message(self, notification: Notification) -> dict[str, Any]:
         text, options = notification.text, self._options
@@ -87,7 +100,7 @@ class Slack:
 
 def said(answer: Answer) -> Outcome:
     """Slack says 200 to errors too: `ok`, or JSON with "ok": true, is success."""
-    outcome = verdict(answer, also_retry=(429,))
+    outcome = verdict(answer)
     if outcome.kind != "sent":
         return outcome
     if not answer.content_type.startswith("application/json"):
@@ -100,6 +113,11 @@ def said(answer: Answer) -> Outcome:
         return failed(f"Slack's answer is not JSON: {answer.text}", status=answer.status,
                       should_retry=True)  # fmt: skip
     if isinstance(found, dict) and found.get("ok") is True:
-        return outcome
+        marks = {name: found[name] for name in ("channel", "ts") if name in found}
+        return replace(outcome, marks=marks if all(map(_is_text, marks.values())) else {})
     error = found.get("error") if isinstance(found, dict) else found
     return failed(f"Slack answers: {error}", status=answer.status)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and len(value) < MARK_CHARS_MAX

@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 from trilens.config_files.yaml_nodes import plain_value
-from trilens.http_out.door import Failed, HttpDoor
-from trilens.notify.channels.outcome import USER_AGENT, Outcome, failed, outcome_of, verdict
-from trilens.notify.go_text import go_json
+from trilens.notify.channels.outcome import Outcome
+from trilens.notify.channels.posting import Poster
 from trilens.notify.message import Notification
 from trilens.notify.receivers import Integration
-from trilens.notify.templates import TemplateFault
 from trilens.notify.templates.values import plain_json
 
 VERSION: Final = "4"
@@ -21,36 +19,26 @@ class Webhook:
 
     def __init__(self, integration: Integration) -> None:
         self._options = integration.options
-        self._door = HttpDoor(integration.http, user_agent=USER_AGENT)
+        self._poster = Poster(integration.http, integration.options["timeout_ns"])
 
     def send(self, notification: Notification, timeout_s: float) -> Outcome:
-        try:
-            body = self._body(notification)
-            url = notification.text(self._options["url"].read())
-        except (TemplateFault, ValueError, OSError) as error:
-            return failed(error)
-        if not url:
-            return failed("the URL is empty after templating")
-        if self._options["timeout_ns"]:
-            timeout_s = min(timeout_s, self._options["timeout_ns"] / 1e9)
-        try:
-            return verdict(self._door.post(url, body, timeout_s))
-        except Failed as error:
-            return outcome_of(error)
+        return self._poster.post(
+            lambda: (notification.text(self._options["url"].read()), self._body(notification)),
+            timeout_s,
+        )
 
-    def _body(self, notification: Notification) -> bytes:
+    def _body(self, notification: Notification) -> Any:
         most = self._options["max_alerts"] or len(notification.alerts)
         shown = notification.alerts[:most]
         data = notification.data_of(shown)
         if self._options["payload"] is not None:
-            filled = filled_in(self._options["payload"], lambda text: notification.text(text, data))
-            return go_json(filled) + b"\n"
+            return filled_in(self._options["payload"], lambda text: notification.text(text, data))
         message = data.as_json() | {
             "version": VERSION,
             "groupKey": notification.group_key,
             "truncatedAlerts": len(notification.alerts) - len(shown),
         }
-        return go_json(plain_json_ordered(message)) + b"\n"
+        return plain_json_ordered(message)
 
 
 def plain_json_ordered(message: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,8 @@ from trilens.notify.templates.values import (
 )
 
 _ITEMS_MAX: Final = 100_000
-_WORD: Final = re.compile(r"\w[\w'\u2019]*")
+# Unicode's words (UAX 29): letters that are parted by these alone are one.
+_WORD: Final = re.compile(r"\w(?:\w|['.:\u00b7\u2018\u2019\u2024\u2027](?=\w))*")
 # Go's layout as strptime writes it; what it has not is not parsed.
 _PARSED: Final = {
     "2006": "%Y", "January": "%B", "Jan": "%b", "Monday": "%A", "Mon": "%a", "01": "%m",

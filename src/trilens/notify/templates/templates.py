@@ -52,7 +52,7 @@ class Templates:
         if not source:
             return ""
         known = {**self._functions, **(functions or {})}
-        return self._of(source).execute(data, known, others=self._named, output=output())
+        return _whole(self._of(source).execute(data, known, others=self._named, output=output()))
 
     def _of(self, source: str) -> Template:
         found = self._read.get(source)
@@ -61,3 +61,12 @@ class Templates:
             if len(self._read) < TEXTS_KEPT_MAX:
                 self._read[source] = found
         return found
+
+
+def _whole(text: str) -> str:
+    """What `slice` cut through the middle of a character becomes U+FFFD, as in Go's JSON."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode(errors="surrogateescape").decode(errors="replace")
+    return text

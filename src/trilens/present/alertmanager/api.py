@@ -177,7 +177,7 @@ class Alertmanager:
             ]  # fmt: skip
             rows = [row for row in rows if wanted.state(row["status"])]
             if rows:
-                found.append(encoded.group_row(group, rows))
+                found.append(encoded.group_row(self.notifier, group, rows))
         return json_reply(found)
 
     def _silences(self, asked: _Asked) -> Response:
@@ -222,7 +222,8 @@ class _Wanted:
     def receiver(self, name: str) -> bool:
         if self._receiver is not None and self._receiver.match(name) is None:
             return False
-        return _matches(self._receiver_matchers, self._receivers[name].labels)
+        known = self._receivers.get(name)  # a reload may have come between
+        return known is not None and _matches(self._receiver_matchers, known.labels)
 
     def labels(self, alert: Alert) -> bool:
         return _matches(self._filter, alert.labels)

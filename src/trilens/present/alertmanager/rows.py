@@ -137,12 +137,12 @@ def alert_row(
     }
 
 
-def group_row(group: Group, alerts: list[dict[str, Any]]) -> dict[str, Any]:
+def group_row(notifier: Notifier, group: Group, alerts: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "alerts": alerts,
         "labels": group.labels,
         "receiver": {"name": group.route.receiver},
-        "routeLabels": group.route.labels,
+        "routeLabels": notifier.route_labels(group),
     }
 
 
