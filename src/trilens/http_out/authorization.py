@@ -51,7 +51,7 @@ class _Tokens:
     async def _ask(self, timeout_s: float) -> None:
         url = httpx.URL(self._config.token_url)
         async with httpx.AsyncHTTPTransport(
-            verify=self._tls.context(), proxy=proxy_of(self._config.proxy, url)
+            verify=await self._tls.loaded(), proxy=proxy_of(self._config.proxy, url)
         ) as transport:
             for in_form in (False, True):
                 headers, form = asked(self._config, in_form=in_form)

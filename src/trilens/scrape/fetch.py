@@ -88,8 +88,11 @@ class Fetcher:
         headers: dict[str, str],
         budget: Budget,
         body_bytes_max: int = 0,
+        unix_socket: str = "",
     ) -> None:
-        """Raises ScrapeFailed for a URL that is none."""
+        """`unix_socket` is a path that all connections go to. Raises ScrapeFailed for a URL that is
+        none.
+        """
         try:
             self._url = httpx.URL(url)
         except (httpx.InvalidURL, ValueError) as error:
@@ -97,9 +100,12 @@ class Fetcher:
         if self._url.scheme not in ("http", "https"):
             raise ScrapeFailed(f'unsupported protocol scheme "{self._url.scheme}"')
         self._follows = client.follow_redirects
-        self._client = Client(client, authorization=authorization, tls=tls, headers=headers)
+        self._client = Client(
+            client, authorization=authorization, tls=tls, headers=headers, unix_socket=unix_socket
+        )
         self._budget = budget
-        self._limit_bytes = min(body_bytes_max or BODY_BYTES_MAX, BODY_BYTES_MAX)
+        # As in Prometheus, a body of just body_size_limit is over it.
+        self._limit_bytes = min((body_bytes_max or BODY_BYTES_MAX + 1) - 1, BODY_BYTES_MAX)
 
     async def get(self, timeout_s: float) -> Fetched:
         """Raises ScrapeFailed, and nothing else."""

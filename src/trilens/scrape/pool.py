@@ -22,7 +22,7 @@ from trilens.scrape.discovery_groups import Group
 from trilens.scrape.exposition import Exposition, Reading
 from trilens.scrape.fetch import Fetcher, ScrapeFailed
 from trilens.scrape.relabel import relabel
-from trilens.scrape.scrape_config import PROTOCOLS, Job
+from trilens.scrape.scrape_config import PROTOCOLS, Histograms, Job
 from trilens.scrape.scrape_loop import ScrapeLoop, Shared
 from trilens.scrape.target import Dropped, Target, populate
 
@@ -31,15 +31,18 @@ DROPPED_SHOWN_MAX: Final = 10_000
 INLINE_TARGETS: Final = 200
 
 
-def reading_of(job: Job) -> Reading:
-    rules = job.metric_relabel
+def reading_of(job: Job, histograms: Histograms | None = None) -> Reading:
+    """`histograms` are those of a target, where they are not those of its job."""
+    rules, histograms = job.metric_relabel, histograms or job.histograms
     return Reading(
         honor_labels=job.honor_labels,
         honor_timestamps=job.honor_timestamps,
         track_timestamps=job.track_timestamps,
         legacy_names=job.legacy_names,
-        classic_histograms=job.classic_histograms,
-        native_histograms=job.native_histograms,
+        classic_histograms=histograms.keeps_classic,
+        native_histograms=histograms.native,
+        custom_buckets=histograms.custom_buckets,
+        schema_max=histograms.schema_max,
         limits=job.limits,
         relabel=partial(relabel, rules) if rules else None,
     )
@@ -193,7 +196,7 @@ class Pool:
     def _begin(self, key: int, target: Target) -> None:
         before = self._left.pop(key, None)
         exposition = self._kept.pop(key, None) or Exposition(
-            target.shown_labels, reading_of(self.job), seed=self._secret
+            target.shown_labels, reading_of(self.job, target.histograms), seed=self._secret
         )
         loop = ScrapeLoop(target, exposition, self._fetcher(target), self._shared)
         if before is not None:
@@ -217,6 +220,7 @@ class Pool:
                 },
                 budget=self._shared.budget,
                 body_bytes_max=job.body_bytes_max,
+                unix_socket=target.unix_socket,
             )
         except ScrapeFailed as error:
             return error
