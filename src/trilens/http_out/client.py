@@ -8,20 +8,34 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import httpx
 
 from trilens import __version__
 from trilens.config_files.http_config import HttpConfig
-from trilens.http_out.authorization import Authorization
 from trilens.http_out.proxies import proxy_of
-from trilens.http_out.tls import TlsContext
 
 IDLE_S: Final = 300
 USER_AGENT: Final = f"trilens/{__version__}"
 # It trusts nobody: a connection by mistake fails.
 _NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+class Authorizing(Protocol):
+    """Authorization, or another that says who we are."""
+
+    async def value(self, timeout_s: float, /) -> str:
+        """As Authorization.value."""
+        ...
+
+
+class Trusting(Protocol):
+    """TlsContext, or another that says whom we trust and what we show."""
+
+    async def loaded(self) -> ssl.SSLContext:
+        """As TlsContext.loaded."""
+        ...
 
 
 class Client:
@@ -31,8 +45,8 @@ class Client:
         self,
         config: HttpConfig,
         *,
-        authorization: Authorization,
-        tls: TlsContext,
+        authorization: Authorizing,
+        tls: Trusting,
         headers: Mapping[str, str] | None = None,
         unix_socket: str = "",
     ) -> None:

@@ -27,6 +27,7 @@ from trilens.http_out.client import Client, why
 from trilens.http_out.tls import TlsContext
 from trilens.scrape.kubernetes.access import Access
 from trilens.scrape.kubernetes.config import Selector
+from trilens.scrape.kubernetes.exec_credentials import ExecLogin
 from trilens.scrape.kubernetes.resources import Object, Resource, key_of, trimmed
 
 PAGE_OBJECTS: Final = 500
@@ -37,6 +38,7 @@ WATCH_S: Final = 300
 RETRY_S_MIN: Final = 0.8
 RETRY_S_MAX: Final = 30.0
 WATCH_S_MIN: Final = 1.0  # a watch that ends sooner is followed by a pause
+_UNAUTHORIZED: Final = 401
 _GONE: Final = 410
 _TOO_MANY: Final = 429
 
@@ -65,6 +67,7 @@ class Store:
         access: Access,
         selectors: tuple[Selector, ...],
         *,
+        login: ExecLogin | None = None,
         changed: Callable[[], None],
         fail: Callable[[str], None],
     ) -> None:
@@ -83,10 +86,11 @@ class Store:
         self._fail = fail
         self._client = Client(
             access.client,
-            authorization=Authorization(access.client),
-            tls=TlsContext(access.client.tls),
+            authorization=login or Authorization(access.client),
+            tls=login or TlsContext(access.client.tls),
             headers={"accept": "application/json", "accept-encoding": "identity"},
         )
+        self._login = login
         self._version = ""
         self._page_objects = PAGE_OBJECTS
         self._has_failed = False
@@ -224,6 +228,9 @@ class Store:
             try:
                 if response.status_code == _GONE:
                     raise _Outdated
+                if response.status_code == _UNAUTHORIZED and self._login is not None:
+                    self._login.refused()
+                    raise _Failed("HTTP status 401")
                 if response.status_code // 100 != 2:
                     raise _Failed(f"HTTP status {response.status_code}", _after_s(response))
                 if self._has_failed:
