@@ -3,8 +3,8 @@
 Run        with the environment, KUBERNETES_EXEC_INFO and what the file adds; without a shell and
            without a terminal; in a thread, for EXEC_S at most, then its whole group is killed
 Answered   an ExecCredential: a token, or a client's certificate and key, and when they end
-Kept       until EARLY_S before they end, or until the API server answers 401; a failure for RETRY_S,
-           so that many watches do not run it again at once
+Kept       until EARLY_S before they end, or until the API server answers 401; a failure for
+           RETRY_S, so that many watches do not run it again at once
 
 Source: client.authentication.k8s.io/v1 and v1beta1 (Kubernetes, "client-go credential plugins").
 """
