@@ -17,7 +17,9 @@ exposition.zig, compiled by `make setup`. Of several threads one waits for the o
 from __future__ import annotations
 
 import ctypes
+import math
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -171,6 +173,7 @@ class Exposition:
         head = label_fields(labels)
         self._turn = threading.Lock()  # a scrape that was cancelled may still be read
         self._reading = reading
+        self._relabels_s_max = math.inf
         self._target = _LIBRARY.open_target(seed, head, len(head))
         if not self._target:
             raise MemoryError
@@ -192,9 +195,15 @@ class Exposition:
         scratch: Scratch,
         *,
         all_metadata: bool = False,
+        relabels_s_max: float = math.inf,
     ) -> Scraped:
-        """One scrape, at `time_ms`. With `all_metadata` what is known of families is sent again."""
+        """One scrape, at `time_ms`. With `all_metadata` what is known of families is sent again.
+
+        It fails where relabelling of new series takes longer than `relabels_s_max`; those that were
+        relabelled are known the next time.
+        """
         with self._turn:
+            self._relabels_s_max = relabels_s_max
             return self._read_whole(body, form, time_ms, scratch, all_metadata=all_metadata)
 
     def _read_whole(
@@ -250,6 +259,7 @@ class Exposition:
         """Relabel and check what is new. Raises Unreadable."""
         assert self._reading.relabel is not None
         heads = scratch.bytes(1)
+        until_s = time.monotonic() + self._relabels_s_max
         for one in (_Unknown * result.unknown).from_buffer_copy(scratch.bytes(2)):
             result.scraped += 1  # it counts if it is refused; else it is read again, from 0 on
             labels = self._reading.relabel(labels_of(heads[one.head_start : one.head_end]))
@@ -259,6 +269,10 @@ class Exposition:
                 head = label_fields(labels)
             if _LIBRARY.learn(self._target, one.key, head, len(head)) != _DONE:
                 raise MemoryError
+            if time.monotonic() > until_s:
+                raise Unreadable(
+                    f"relabelling of new series takes longer than {self._relabels_s_max:g} s"
+                )
 
     def _failed(self, scratch: Scratch, options: _Options, result: _Result, error: str) -> Scraped:
         scraped, kept, added = result.scraped, result.kept, result.added

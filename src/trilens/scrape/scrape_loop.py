@@ -3,7 +3,7 @@
 When        at the same moment of each interval (Target.wait_ns). A scrape is stamped with the
             moment at which it was due, if it begins within 1 % of the interval (at most 2 ms)
 A body      of more than INLINE_BYTES is read in another thread, so that it holds up nobody; of
-            RELABELLED_BYTES where new series are relabelled one by one
+            RELABELLED_BYTES where new series are relabelled one by one, which ends with the timeout
 Failed      up is 0, all series that were there get markers of staleness
 Gone        the markers come when two more turns would have passed, unless the target is back then
 Written     one WriteRequest a scrape. While `write` refuses, it is tried again until the next turn;
@@ -30,7 +30,7 @@ from trilens.scrape.target import Target
 
 TOLERANCE_NS: Final = 2_000_000
 INLINE_BYTES: Final = 1 << 20
-RELABELLED_BYTES: Final = 1 << 16
+RELABELLED_BYTES: Final = 1 << 13
 WRITE_BYTES_MAX: Final = 4 << 20
 METADATA_SCRAPES: Final = 100  # after so many all metadata is written again
 _RETRY_S: Final = 0.5
@@ -221,7 +221,10 @@ class ScrapeLoop:
     def _read_now(
         self, body: bytes, form: Format, time_ms: int, scratch: Scratch, everything: bool
     ) -> Scraped:
-        return self.exposition.read(body, form, time_ms, scratch, all_metadata=everything)
+        return self.exposition.read(
+            body, form, time_ms, scratch, all_metadata=everything,
+            relabels_s_max=self.target.timeout_ms / 1000,
+        )  # fmt: skip
 
     def _note(
         self, scraped: Scraped, error: str, at_ns: int, took_s: float, size_bytes: int

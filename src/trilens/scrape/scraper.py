@@ -30,7 +30,7 @@ from trilens.scrape.scrape_config import Job, ScrapeConfig
 from trilens.scrape.scrape_loop import Shared, Write
 from trilens.scrape.target import fnv1a
 
-WORKERS: Final = 2
+WORKERS: Final = 4  # a target whose series are all new keeps one for as long as its timeout
 
 
 class Scraper:

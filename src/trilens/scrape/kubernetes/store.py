@@ -24,6 +24,7 @@ import orjson
 
 from trilens.http_out.authorization import Authorization
 from trilens.http_out.client import Client, why
+from trilens.http_out.pieces import pieces
 from trilens.http_out.tls import TlsContext
 from trilens.scrape.kubernetes.access import Access
 from trilens.scrape.kubernetes.config import Selector
@@ -186,14 +187,19 @@ class Store:
             **self._query, "watch": "1", "resourceVersion": self._version,
             "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCH_S),
         }  # fmt: skip
-        rest = b""
+        parts: list[bytes] = []  # of an event that is not whole yet
+        size = 0
         async with aclosing(self._asked(query, WATCH_S + REQUEST_S)) as chunks:
             async for chunk in chunks:
-                *lines, rest = (rest + chunk).split(b"\n")
-                if len(rest) > BYTES_MAX:
+                parts.append(chunk)
+                size += len(chunk)
+                if b"\n" in chunk:
+                    *lines, rest = b"".join(parts).split(b"\n")
+                    parts, size = [rest], len(rest)
+                    if sum(self._take(_object(line)) for line in lines if line.strip()):
+                        self._changed()
+                if size > BYTES_MAX:
                     raise _Failed(f"an event of more than {BYTES_MAX} bytes")
-                if sum(self._take(_object(line)) for line in lines if line.strip()):
-                    self._changed()
 
     def _take(self, event: dict[str, Any]) -> bool:
         """Whether something has changed. Raises _Failed, _Outdated."""
@@ -236,7 +242,7 @@ class Store:
                 if self._has_failed:
                     self._has_failed = False
                     self._changed()
-                async for chunk in response.stream:  # type: ignore[union-attr]
+                async for chunk in pieces(response):
                     yield chunk
             finally:
                 await response.aclose()
