@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 import subprocess
 import textwrap
@@ -139,6 +140,7 @@ def test_defaults(tmp_path) -> None:
 
 
 def test_histograms(tmp_path) -> None:
+    (tmp_path / "a").mkdir()
     common = (
         """global: {convert_classic_histograms_to_nhcb: true, scrape_failure_log_file: a/f}\n"""
     )
@@ -158,7 +160,7 @@ def test_histograms(tmp_path) -> None:
 def test_the_schema_of_a_factor() -> None:
     """As the table in Prometheus's documentation of native_histogram_min_bucket_factor."""
     factors = {0: 8, 1: 8, 1.002: 8, 1.005: 7, 1.01: 6, 1.02: 5, 1.04: 4, 1.09: 3, 1.1: 2, 1.4: 1,
-               2: 0, 4: -1, 16: -2, 256: -3, 65536: -4, 1e300: -4}  # fmt: skip
+               2: 0, 4: -1, 16: -2, 256: -3, 65536: -4, 1e300: -4, math.inf: -4, -1: 8}  # fmt: skip
     assert {factor: schema_of(factor) for factor in factors} == factors
 
 

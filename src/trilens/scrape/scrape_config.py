@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from trilens.config_files.http_config import Files, HttpConfig, read_http
 from trilens.config_files.problems import FileRefused, Place, Problems
@@ -219,6 +219,8 @@ def _shared(section: Section, before: Job, folder: Path) -> Job:
         )
     limits, histograms = before.limits, _histograms(section, before.histograms)
     failure_log = section.text("scrape_failure_log_file")
+    if failure_log and not (folder / failure_log).parent.is_dir():
+        section.problem("scrape_failure_log_file", "there is no such folder")
     return replace(
         before,
         legacy_names=legacy,
@@ -254,8 +256,10 @@ def _histograms(section: Section, before: Histograms) -> Histograms:
 
 def schema_of(factor: float) -> int:
     """The finest one whose buckets are each at least `factor` times as wide as the one before."""
-    if factor <= 1:
+    if not factor > 1:
         return SCHEMA_MAX
+    if factor == math.inf:
+        return SCHEMA_MIN
     return max(SCHEMA_MIN, min(SCHEMA_MAX, math.floor(-math.log2(math.log2(factor)))))
 
 
@@ -343,7 +347,7 @@ def read_rules(section: Section, key: str, null: str, *, legacy: bool) -> tuple[
 
 def _rule(section: Section, *, legacy: bool) -> Rule | None:
     action = section.text("action", "replace").lower()
-    values = {
+    values: dict[str, Any] = {
         "source_labels": section.texts("source_labels") if "source_labels" in section else None,
         "separator": section.text("separator", DEFAULT_SEPARATOR),
         "regex": section.text("regex", DEFAULT_REGEX),
@@ -352,11 +356,13 @@ def _rule(section: Section, *, legacy: bool) -> Rule | None:
         "replacement": section.text("replacement", DEFAULT_REPLACEMENT),
     }
     section.end()
+    if "" in (values["source_labels"] or ()):
+        section.problem("source_labels", '"" is not a valid label name')
     if action not in ACTIONS:
         section.problem("action", f"unknown relabel action {quote(action)}")
         return None
     try:
-        return Rule(action=action, legacy_names=legacy, **values)  # type: ignore[arg-type]
+        return Rule(action=action, legacy_names=legacy, **values)
     except ValueError as error:
         section.fault(str(error))
         return None
