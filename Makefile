@@ -11,7 +11,8 @@ UV := $(BIN)/uv
 INSTALLED := .venv/.installed
 COMPILED := .venv/.compiled
 UI := src/trilens/present/ui/index.html
-ZIG := $(shell find src -name '*.zig')
+# Those that others import export nothing.
+ZIG := $(shell grep -l '^export fn' -r src --include='*.zig')
 NATIVE := $(foreach zig,$(ZIG),$(dir $(zig))lib$(notdir $(zig:.zig=.so)))
 ZIG_CACHE := build/zig
 CONSOLE := $(shell find console -path console/node_modules -prune -o -type f -print 2>/dev/null)
@@ -81,7 +82,7 @@ $(COMPILED): $(INSTALLED) $(NATIVE)
 
 # The few loops over every record that no library has. The compiler comes from PyPI like all else.
 define compiled
-$(dir $1)lib$(notdir $(1:.zig=.so)): $1 $(INSTALLED)
+$(dir $1)lib$(notdir $(1:.zig=.so)): $1 $(wildcard $(dir $1)*.zig) $(INSTALLED)
 	$(BIN)/python -m ziglang build-lib -dynamic -fstrip -O ReleaseSafe -mcpu baseline \
 		--cache-dir $(ZIG_CACHE) --global-cache-dir $(ZIG_CACHE) -femit-bin=$$@ $1
 endef

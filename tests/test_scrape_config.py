@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 import subprocess
 import textwrap
@@ -17,7 +18,7 @@ from trilens.config_files.http_config import Secret
 from trilens.config_files.problems import FileRefused
 from trilens.prometheus_config.file import load
 from trilens.scrape.discovery_config import DnsDiscovery, FileDiscovery, HttpDiscovery
-from trilens.scrape.scrape_config import PROTOCOLS_DEFAULT
+from trilens.scrape.scrape_config import PROTOCOLS_DEFAULT, Histograms, schema_of
 
 PROMTOOL = shutil.which("promtool")
 JOB = "scrape_configs:\n- job_name: a\n"
@@ -138,11 +139,35 @@ def test_defaults(tmp_path) -> None:
     assert job.scheme == "https"
 
 
+def test_histograms(tmp_path) -> None:
+    (tmp_path / "a").mkdir()
+    common = (
+        """global: {convert_classic_histograms_to_nhcb: true, scrape_failure_log_file: a/f}\n"""
+    )
+    job = only_job(tmp_path, common + JOB + "  native_histogram_bucket_limit: 10\n")
+    assert job.histograms == Histograms(custom_buckets=True)
+    assert (job.limits.buckets, job.failure_log) == (10, tmp_path / "a/f")
+    job = only_job(
+        tmp_path,
+        common + JOB + "  convert_classic_histograms_to_nhcb: false\n"
+        "  always_scrape_classic_histograms: true\n  native_histogram_min_bucket_factor: 1.1\n"
+        "  scrape_failure_log_file: f2\n",
+    )
+    assert job.histograms == Histograms(keeps_classic=True, schema_max=2)
+    assert job.failure_log == tmp_path / "f2"
+
+
+def test_the_schema_of_a_factor() -> None:
+    """As the table in Prometheus's documentation of native_histogram_min_bucket_factor."""
+    factors = {0: 8, 1: 8, 1.002: 8, 1.005: 7, 1.01: 6, 1.02: 5, 1.04: 4, 1.09: 3, 1.1: 2, 1.4: 1,
+               2: 0, 4: -1, 16: -2, 256: -3, 65536: -4, 1e300: -4, math.inf: -4, -1: 8}  # fmt: skip
+    assert {factor: schema_of(factor) for factor in factors} == factors
+
+
 NOT_DONE = [
     ("  consul_sd_configs: [{server: x}]\n", 3, "consul_sd_configs is not supported"),
-    ("  convert_classic_histograms_to_nhcb: true\n", 3, "is not supported"),
-    ("  native_histogram_bucket_limit: 10\n", 3, "is not supported"),
-    ("  scrape_failure_log_file: x\n", 3, "is not supported"),
+    ("  scrape_class: x\n", 3, "scrape classes are of the Prometheus Operator"),
+    ("scrape_classes: [{name: x}]\n", 3, "scrape classes are of the Prometheus Operator"),
     ("  proxy_url: socks5://x\n", 3, "only http and https"),
     ("  authorization:\n    credentials_ref: x\n", 4, "credentials_ref is not supported"),
     ('remote_write: [{url: "http://x/write"}]\n', 3, "remote_write is not supported"),

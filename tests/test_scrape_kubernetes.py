@@ -462,7 +462,14 @@ def test_a_kubeconfig(tmp_path) -> None:
     assert found.server == "https://k:6443"
     assert (found.client.tls.ca, found.client.credentials) == (Secret("PEM"), Secret("t"))
     assert found.client.tls.cert == Secret(path=tmp_path / "c.pem")
-    for user, why in (("{exec: {command: aws}}", "exec is not supported"), ("{}", "")):
+    for user, why in (
+        ("{exec: {command: aws}}", "an exec of '' is not supported"),
+        ("{exec: {apiVersion: client.authentication.k8s.io/v1}}", "exec needs a command"),
+        ("{exec: {command: a, interactiveMode: Always}}", "there is no terminal"),
+        ("{auth-provider: {name: gcp}}", "auth-provider is not supported"),
+        ("{token: t, as: root}", "as is not supported"),
+        ("{}", ""),
+    ):
         file.write_text(KUBECONFIG.format(ca="'!'" if not why else ca, user=user))
         with pytest.raises(NoAccess, match=why or "no text in base64"):
             access_of(discovery)

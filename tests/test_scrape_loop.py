@@ -41,6 +41,7 @@ class Exporter(ThreadingHTTPServer):
     """`pages` are by path: the body, or a function of the handler."""
 
     daemon_threads = True
+    request_queue_size = 256
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Page)
@@ -446,6 +447,9 @@ def test_the_api(exporter, tmp_path) -> None:
         assert first["discoveredLabels"] == {
             "__address__": exporter.address, "__metrics_path__": "/m", "__scheme__": "http",
             "__scrape_interval__": "400ms", "__scrape_timeout__": "400ms", "job": "j",
+            "__always_scrape_classic_histograms__": "false",
+            "__convert_classic_histograms_to_nhcb__": "false",
+            "__scrape_native_histograms__": "false",
         }  # fmt: skip
         assert (first["scrapePool"], first["health"], first["lastError"]) == ("j", "up", "")
         assert first["scrapeUrl"] == f"http://{exporter.address}/m"

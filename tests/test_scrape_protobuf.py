@@ -58,7 +58,7 @@ EXEMPLAR = {
     "timestamp": {"seconds": 1_790_000_000, "nanos": 5_000_000},
 }
 NATIVE = {
-    "sample_count": 6, "sample_sum": 1.5, "schema": -2, "zero_threshold": 1e-6, "zero_count": 1,
+    "sample_count": 7, "sample_sum": 1.5, "schema": -2, "zero_threshold": 1e-6, "zero_count": 1,
     "positive_span": [{"offset": -3, "length": 2}, {"offset": 5, "length": 1}], "positive_delta": [2, -1, 1],
     "negative_span": [{"offset": 0, "length": 1}], "negative_delta": [1],
     "bucket": [{"cumulative_count": 2, "upper_bound": 0.5}, {"cumulative_count": 6, "upper_bound": math.inf}],
@@ -124,7 +124,7 @@ def test_native_histograms() -> None:
     classic = {
         'h_bucket{a="b", le="0.5"}': 2,
         'h_bucket{a="b", le="+Inf"}': 6,
-        'h_count{a="b"}': 6,
+        'h_count{a="b"}': 7,
         'h_sum{a="b"}': 1.5,
     }
     assert Read()(body, "protobuf").samples() == classic
@@ -142,7 +142,7 @@ def test_native_histograms() -> None:
             found.schema,
             found.zero_threshold,
             found.zero_count_int,
-        ) == (6, 1.5, -2, 1e-6, 1)
+        ) == (7, 1.5, -2, 1e-6, 1)
         assert [(one.offset, one.length) for one in found.positive_spans] == [(-3, 2), (5, 1)]
         assert (list(found.positive_deltas), list(found.negative_deltas)) == ([2, -1, 1], [1])
         assert found.timestamp == read.at_ms

@@ -17,6 +17,7 @@ from trilens.http_out.authorization import Authorization
 from trilens.http_out.aws import Aws
 from trilens.http_out.client import Client, why
 from trilens.http_out.door import Failed
+from trilens.http_out.pieces import pieces
 from trilens.http_out.tls import TlsContext
 from trilens.measures import Measures
 
@@ -155,7 +156,7 @@ class Endpoint:
         )
         try:
             answer = b""
-            async for chunk in response.stream:  # type: ignore[union-attr]
+            async for chunk in pieces(response):
                 answer += chunk
                 if len(answer) > ANSWER_BYTES_MAX:
                     break

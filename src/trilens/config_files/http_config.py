@@ -153,7 +153,7 @@ def read_tls(parent: Section, name: str, files: Files) -> Tls:
     )
     for key in ("min_version", "max_version"):
         version = section.text(key)
-        if version and version not in TLS_VERSIONS:
+        if key in section and version not in TLS_VERSIONS:
             section.problem(key, f"unknown TLS version: {version}")
     if bool(tls.cert) != bool(tls.key):
         has, lacks = ("cert", "key") if tls.cert else ("key", "cert")
@@ -260,10 +260,6 @@ def _oauth2(parent: Section, files: Files) -> OAuth2:
             section.problem(key, f"oauth2 {key} must be configured")
     if found.token_url and not is_url(found.token_url):
         section.problem("token_url", f"{found.token_url!r} is not a URL of http or https")
-    if not client_secret:
-        section.problem(
-            "client_secret", "either client_secret or client_secret_file must be configured"
-        )
     section.end()
     return found
 

@@ -221,4 +221,7 @@ def _size_bytes(text: str) -> int:
     is_sound = bool(parts) and "".join(part[0] for part in parts) == text
     if not is_sound or any(part[2] not in _UNITS or not part[2] for part in parts):
         raise ValueError(f"units: invalid size {text!r}")
-    return sum(int(float(part[1]) * (1 << _UNITS[part[2]])) for part in parts)
+    size = sum(int(float(part[1]) * (1 << _UNITS[part[2]])) for part in parts)
+    if size >= 2**63:
+        raise ValueError("units: overflow parsing unit")
+    return size

@@ -9,6 +9,7 @@ Limits: bytes, depth, and values with aliases written out: a short text may stan
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -260,7 +261,8 @@ def number_of(node: Node) -> float | None:
     if special is not None:
         return float(special)
     if _FLOAT.fullmatch(node.value):
-        return float(text)
+        value = float(text)
+        return None if math.isinf(value) else value
     whole = integer_of(node)
     return None if whole is None else float(whole)
 

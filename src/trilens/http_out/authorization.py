@@ -11,6 +11,7 @@ from typing import Final
 import httpx
 
 from trilens.config_files.http_config import HttpConfig, OAuth2
+from trilens.http_out.pieces import pieces
 from trilens.http_out.proxies import proxy_of
 from trilens.http_out.tls import TlsContext
 from trilens.http_out.tokens import ASK_WITH_FORM, Token, asked, basic
@@ -51,7 +52,7 @@ class _Tokens:
     async def _ask(self, timeout_s: float) -> None:
         url = httpx.URL(self._config.token_url)
         async with httpx.AsyncHTTPTransport(
-            verify=self._tls.context(), proxy=proxy_of(self._config.proxy, url)
+            verify=await self._tls.loaded(), proxy=proxy_of(self._config.proxy, url)
         ) as transport:
             for in_form in (False, True):
                 headers, form = asked(self._config, in_form=in_form)
@@ -75,7 +76,7 @@ async def _post(
     response = await transport.handle_async_request(request)
     try:
         body = b""
-        async for chunk in response.stream:  # type: ignore[union-attr]
+        async for chunk in pieces(response):
             body += chunk
             if len(body) > _TOKEN_BYTES_MAX:
                 raise ValueError("oauth2: the answer is too large")

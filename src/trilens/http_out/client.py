@@ -8,18 +8,34 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import httpx
 
 from trilens import __version__
 from trilens.config_files.http_config import HttpConfig
-from trilens.http_out.authorization import Authorization
 from trilens.http_out.proxies import proxy_of
-from trilens.http_out.tls import TlsContext
 
 IDLE_S: Final = 300
 USER_AGENT: Final = f"trilens/{__version__}"
+# It trusts nobody: a connection by mistake fails.
+_NO_TLS: Final = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+class Authorizing(Protocol):
+    """Authorization, or another that says who we are."""
+
+    async def value(self, timeout_s: float, /) -> str:
+        """As Authorization.value."""
+        ...
+
+
+class Trusting(Protocol):
+    """TlsContext, or another that says whom we trust and what we show."""
+
+    async def loaded(self) -> ssl.SSLContext:
+        """As TlsContext.loaded."""
+        ...
 
 
 class Client:
@@ -29,11 +45,14 @@ class Client:
         self,
         config: HttpConfig,
         *,
-        authorization: Authorization,
-        tls: TlsContext,
+        authorization: Authorizing,
+        tls: Trusting,
         headers: Mapping[str, str] | None = None,
+        unix_socket: str = "",
     ) -> None:
+        """`unix_socket` is a path; without one connections go to the host of the URL."""
         self._config = config
+        self._unix_socket = unix_socket
         self._authorization = authorization
         self._tls = tls
         self._headers = {"user-agent": USER_AGENT, **(headers or {})}
@@ -77,14 +96,19 @@ class Client:
             await transport.aclose()
 
     async def _connection(self, url: httpx.URL) -> httpx.AsyncHTTPTransport:
-        """Another one when files of TLS have changed."""
-        context = self._tls.context()
+        """Another one when files of TLS have changed, or when it is needed for the first time: to
+        read all authorities takes some 20 ms, which plain HTTP does without.
+        """
+        context = _NO_TLS
+        if url.scheme == "https" or self._context not in (None, _NO_TLS):
+            context = await self._tls.loaded()
         if self._transport is None or context is not self._context:
             await self.close()
             self._context = context
             self._transport = httpx.AsyncHTTPTransport(
                 verify=context,
-                proxy=proxy_of(self._config.proxy, url),
+                proxy=None if self._unix_socket else proxy_of(self._config.proxy, url),
+                uds=self._unix_socket or None,
                 limits=httpx.Limits(
                     max_connections=2, max_keepalive_connections=1, keepalive_expiry=IDLE_S
                 ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import tempfile
 import threading
@@ -30,11 +31,20 @@ class TlsContext:
 
     def context(self) -> ssl.SSLContext:
         """Raises OSError (ssl.SSLError is one), ValueError."""
-        stamps = [(one.st_mtime_ns, one.st_size) for one in (path.stat() for path in self._files)]
+        stamps = self._found_stamps()
         with self._lock:
             if self._context is None or stamps != self._stamps:
                 self._context, self._stamps = made_context(self._tls), stamps
             return self._context
+
+    async def loaded(self) -> ssl.SSLContext:
+        """As context(), which reads files, for event loops."""
+        if self._context is not None and self._stamps == self._found_stamps():
+            return self._context
+        return await asyncio.to_thread(self.context)
+
+    def _found_stamps(self) -> list[_Stamp]:
+        return [(one.st_mtime_ns, one.st_size) for one in (path.stat() for path in self._files)]
 
 
 def made_context(tls: Tls) -> ssl.SSLContext:

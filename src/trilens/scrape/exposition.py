@@ -17,7 +17,9 @@ exposition.zig, compiled by `make setup`. Of several threads one waits for the o
 from __future__ import annotations
 
 import ctypes
+import math
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +27,7 @@ from typing import Final, Literal
 
 from trilens.protobuf_wire import block
 from trilens.query.promql.literals import quote
-from trilens.scrape.limits import Limits
+from trilens.scrape.limits import SCHEMA_MAX, Limits
 from trilens.scrape.names import is_label_name, is_metric_name
 
 Format = Literal["text", "openmetrics", "protobuf"]
@@ -71,7 +73,9 @@ class Unreadable(Exception):
 class Reading:
     """How the bodies of a target are read. `relabel` gets the labels of each new series.
 
-    It may change the dict that it gets, and returns None where the series is dropped.
+    It may change the dict that it gets, and returns None where the series is dropped. Classic
+    histograms become native ones where `custom_buckets`, and stay too where `classic_histograms`.
+    No native one is finer than `schema_max`.
     """
 
     honor_labels: bool = False
@@ -80,6 +84,8 @@ class Reading:
     legacy_names: bool = False
     classic_histograms: bool = False
     native_histograms: bool = False
+    custom_buckets: bool = False
+    schema_max: int = SCHEMA_MAX
     limits: Limits = field(default_factory=Limits)
     relabel: Callable[[dict[str, str]], Mapping[str, str] | None] | None = None
 
@@ -112,7 +118,8 @@ class _Options(ctypes.Structure):
         ("honor_timestamps", ctypes.c_bool), ("track_timestamps", ctypes.c_bool),
         ("legacy_names", ctypes.c_bool), ("relabels", ctypes.c_bool),
         ("all_metadata", ctypes.c_bool), ("classic_histograms", ctypes.c_bool),
-        ("native_histograms", ctypes.c_bool),
+        ("native_histograms", ctypes.c_bool), ("custom_buckets", ctypes.c_bool),
+        ("schema_max", ctypes.c_int8), ("bucket_limit", ctypes.c_uint64),
     )  # fmt: skip
 
 
@@ -166,6 +173,7 @@ class Exposition:
         head = label_fields(labels)
         self._turn = threading.Lock()  # a scrape that was cancelled may still be read
         self._reading = reading
+        self._relabels_s_max = math.inf
         self._target = _LIBRARY.open_target(seed, head, len(head))
         if not self._target:
             raise MemoryError
@@ -187,9 +195,15 @@ class Exposition:
         scratch: Scratch,
         *,
         all_metadata: bool = False,
+        relabels_s_max: float = math.inf,
     ) -> Scraped:
-        """One scrape, at `time_ms`. With `all_metadata` what is known of families is sent again."""
+        """One scrape, at `time_ms`. With `all_metadata` what is known of families is sent again.
+
+        It fails where relabelling of new series takes longer than `relabels_s_max`; those that were
+        relabelled are known the next time.
+        """
         with self._turn:
+            self._relabels_s_max = relabels_s_max
             return self._read_whole(body, form, time_ms, scratch, all_metadata=all_metadata)
 
     def _read_whole(
@@ -222,7 +236,8 @@ class Exposition:
             limits.label_name_bytes, limits.label_value_bytes, FORMATS[form],
             reading.honor_labels, reading.honor_timestamps, reading.track_timestamps,
             reading.legacy_names, reading.relabel is not None, all_metadata,
-            reading.classic_histograms, reading.native_histograms,
+            reading.classic_histograms, reading.native_histograms, reading.custom_buckets,
+            reading.schema_max, limits.buckets,
         )  # fmt: skip
 
     def _read(self, body: bytes, scratch: Scratch, options: _Options, result: _Result) -> None:
@@ -237,14 +252,16 @@ class Exposition:
                 raise Unreadable(explained(body, result, scratch, options))
             if code != _HAS_UNKNOWN:
                 raise MemoryError
-            self._learn(scratch, result.unknown)
+            self._learn(scratch, result)
         raise Unreadable("series of the body cannot be remembered")
 
-    def _learn(self, scratch: Scratch, count: int) -> None:
+    def _learn(self, scratch: Scratch, result: _Result) -> None:
         """Relabel and check what is new. Raises Unreadable."""
         assert self._reading.relabel is not None
         heads = scratch.bytes(1)
-        for one in (_Unknown * count).from_buffer_copy(scratch.bytes(2)):
+        until_s = time.monotonic() + self._relabels_s_max
+        for one in (_Unknown * result.unknown).from_buffer_copy(scratch.bytes(2)):
+            result.scraped += 1  # it counts if it is refused; else it is read again, from 0 on
             labels = self._reading.relabel(labels_of(heads[one.head_start : one.head_end]))
             head = b""
             if labels:
@@ -252,6 +269,10 @@ class Exposition:
                 head = label_fields(labels)
             if _LIBRARY.learn(self._target, one.key, head, len(head)) != _DONE:
                 raise MemoryError
+            if time.monotonic() > until_s:
+                raise Unreadable(
+                    f"relabelling of new series takes longer than {self._relabels_s_max:g} s"
+                )
 
     def _failed(self, scratch: Scratch, options: _Options, result: _Result, error: str) -> Scraped:
         scraped, kept, added = result.scraped, result.kept, result.added
@@ -401,8 +422,10 @@ def explained(body: bytes, result: _Result, scratch: Scratch, options: _Options)
         23: lambda: "more series than one target may have",
         24: lambda: "a series with more labels than one may have",
         25: lambda: "the body is no sound io.prometheus.client.MetricFamily",
-        26: lambda: "a native histogram whose spans and buckets do not agree",
+        26: lambda: "a native histogram whose schema, spans, buckets and count do not agree",
         27: lambda: f"what is written of one scrape would be more than {WRITTEN_BYTES_MAX} bytes",
+        28: lambda: "histogram bucket limit exceeded",
+        29: lambda: "a classic histogram whose counts are not those of one histogram",
     }
     return texts[result.failure]()
 

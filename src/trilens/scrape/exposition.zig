@@ -3,18 +3,27 @@
 //!     Lexer    tokens of the text formats, in Prometheus's names: what it refuses, we refuse
 //!     Scrape   one body on its way: fast() for series that are known, entry() for all else
 //!     Target   what is remembered of a target: its series, by the bytes that it names them with
+//!     Part     of a classic histogram that becomes one with custom buckets: what a line stands for
 //!
 //! Compiled with bounds checks, but a failed one would end the process: what is read may be anything,
 //! so every read asks first.
 
 const std = @import("std");
+const histograms = @import("histograms.zig");
 
-const gpa = std.heap.page_allocator;
-const Bytes = std.ArrayList(u8);
-const Failure = error{ Refused, OutOfMemory };
+const gpa = histograms.gpa;
+const Bytes = histograms.Bytes;
+const Failure = histograms.Failure;
+const Field = histograms.Field;
+const Wire = histograms.Wire;
+const put_length = histograms.put_length;
+const put_text = histograms.put_text;
+const put_varint = histograms.put_varint;
+const text_bytes = histograms.text_bytes;
+const varint_bytes = histograms.varint_bytes;
 
 const stale_nan: u64 = 0x7ff0000000000002;
-const normal_nan: u64 = 0x7ff8000000000001;
+const normal_nan = histograms.normal_nan;
 
 /// Beyond this a target names no further series.
 const series_max = 1 << 20;
@@ -51,6 +60,11 @@ const Options = extern struct {
     /// Of a histogram that has native buckets the classic ones too.
     classic_histograms: bool,
     native_histograms: bool,
+    /// Classic histograms become native ones with custom buckets.
+    custom_buckets: bool,
+    /// Of a native histogram.
+    schema_max: i8,
+    bucket_limit: u64,
 };
 
 /// As Result of exposition.py.
@@ -103,6 +117,8 @@ const Refusal = enum(u32) {
     protobuf,
     bad_histogram,
     too_much,
+    bucket_limit,
+    bad_classic,
 };
 
 /// What was expected where there is a wrong token: as EXPECTED of exposition.py.
@@ -210,8 +226,9 @@ const dropped = std.math.maxInt(u32);
 
 const Series = struct {
     head_hash: u64,
-    /// Of the newest exemplar.
+    /// Of the newest exemplar; of a histogram, that may have many, its time.
     exemplar: u64 = 0,
+    exemplar_ms: i64 = std.math.minInt(i64),
     exemplar_scrape: u32 = 0,
     /// The labels, as fields of a TimeSeries, among all heads.
     head_start: u32,
@@ -223,17 +240,39 @@ const Series = struct {
     is_histogram: bool = false,
 };
 
+/// What a line below a TYPE of a histogram is to the one that it becomes a part of.
+const Part = struct {
+    const Role = enum { none, bucket, count, sum };
+
+    /// Of the name in that TYPE.
+    family: u64,
+    group: u32,
+    role: Role = .none,
+    bound: f64 = 0,
+};
+
+/// The histogram that its parts become, by a name that no line has. Its labels are among group_heads.
+const Group = struct { key: u64, head_start: u32, head_bytes: u32 };
+
 const Target = struct {
     seed: u64,
     labels: []Label,
     label_bytes: []u8,
-    /// Which scrape this is, from 1 on.
+    /// Which scrape this is, from 1 on, and the last one before it that has not failed.
     scrape: u32 = 0,
+    good: u32 = 0,
     names: Index = .{},
     by_head: Index = .{},
     series: std.ArrayList(Series) = .empty,
     heads: Bytes = .empty,
     families: Index = .{},
+    parts: Index = .{},
+    part_list: std.ArrayList(Part) = .empty,
+    groups: Index = .{},
+    group_list: std.ArrayList(Group) = .empty,
+    group_heads: Bytes = .empty,
+    /// Parts that this scrape has seen.
+    parts_seen: usize = 0,
 
     fn head(self: *const Target, number: u32) []const u8 {
         const one = self.series.items[number];
@@ -275,6 +314,7 @@ const Target = struct {
                 value = try self.number_of_labels(old.head(slot.value));
                 const kept = &self.series.items[value];
                 kept.exemplar = one.exemplar;
+                kept.exemplar_ms = one.exemplar_ms;
                 kept.seen = one.seen;
                 kept.tracked = one.tracked;
                 kept.is_alive = one.is_alive;
@@ -283,6 +323,15 @@ const Target = struct {
             (try self.names.put(slot.key, value)).seen = slot.seen;
         }
         old.free_series();
+    }
+
+    /// Lines tell again what they are parts of.
+    fn forget_parts(self: *Target) void {
+        self.parts.free();
+        self.groups.free();
+        self.part_list.clearAndFree(gpa);
+        self.group_list.clearAndFree(gpa);
+        self.group_heads.clearAndFree(gpa);
     }
 
     fn free_series(self: *Target) void {
@@ -302,7 +351,12 @@ const Scratch = struct {
     metadata: Bytes = .empty,
     heads: Bytes = .empty,
     head: Bytes = .empty,
-    histogram: Bytes = .empty,
+    histogram: histograms.Histogram = .{},
+    histogram_bytes: Bytes = .empty,
+    classic: histograms.Classic = .{},
+    /// Of the parts of a histogram.
+    exemplars: std.ArrayList(Exemplar) = .empty,
+    exemplar_bytes: Bytes = .empty,
     exemplar: Bytes = .empty,
     /// What a series of protobuf is called here.
     text: Bytes = .empty,
@@ -551,7 +605,15 @@ const Lexer = struct {
     }
 };
 
-const Exemplar = struct { labels: []const u8 = "", value: f64 = 0, time_ms: ?i64 = null, runes: usize = 0 };
+/// `start` and `end` are of labels that are kept among others.
+const Exemplar = struct {
+    labels: []const u8 = "",
+    start: usize = 0,
+    end: usize = 0,
+    value: f64 = 0,
+    time_ms: ?i64 = null,
+    runes: usize = 0,
+};
 
 const Scrape = struct {
     target: *Target,
@@ -570,19 +632,35 @@ const Scrape = struct {
     suffix: []const u8 = "",
     has_name: bool = false,
     is_over_limit: bool = false,
+    is_over_buckets: bool = false,
     appended: u64 = 0,
+    /// The name in the last TYPE.
+    type_key: u64 = 0,
+    /// The histogram whose parts come now, and when the last of them was.
+    group: ?u32 = null,
+    group_ms: ?i64 = null,
 
     fn run(self: *Scrape) Failure!void {
         while (true) {
             if (self.fast()) |line| {
-                try self.found(line.slot, line.value, line.time_ms);
+                const is_part = if (line.part) |part| try self.take_part(part, line.value, line.time_ms) else false;
+                if (is_part and !self.options.classic_histograms) continue;
+                // Asked for again where a histogram has ended, which may have moved it.
+                const slot = if (line.part == null) line.slot.? else self.target.names.get(line.key) orelse continue;
+                try self.found(slot, line.value, line.time_ms);
             } else if (!try self.entry()) break;
         }
+        try self.end_group();
         try self.end_family();
-        if (self.is_over_limit) return self.refuse(.sample_limit);
+        try self.check_limits();
     }
 
-    const Fast = struct { slot: *Index.Slot, value: f64, time_ms: ?i64 };
+    fn check_limits(self: *Scrape) Failure!void {
+        if (self.is_over_limit) return self.refuse(.sample_limit);
+        if (self.is_over_buckets) return self.refuse(.bucket_limit);
+    }
+
+    const Fast = struct { key: u64, slot: ?*Index.Slot, part: ?Part, value: f64, time_ms: ?i64 };
 
     /// The next line, if it is one sample of a series that is known, and nothing else.
     fn fast(self: *Scrape) ?Fast {
@@ -595,7 +673,10 @@ const Scrape = struct {
             at = labels_end(bytes, at + 1) orelse return null;
         }
         const key = self.target.key(bytes[start..at]);
-        const slot = self.target.names.get(key) orelse return null;
+        var part: ?Part = null;
+        if (self.takes_parts()) part = self.known_part(key) orelse return null;
+        const is_only_part = part != null and part.?.role != .none and !self.options.classic_histograms;
+        const slot = if (is_only_part) null else self.target.names.get(key) orelse return null;
         if (at >= bytes.len or bytes[at] != ' ') return null;
         const value_start = at + 1;
         at = value_start;
@@ -611,7 +692,7 @@ const Scrape = struct {
         }
         if (at >= bytes.len or bytes[at] != '\n') return null;
         self.lexer.at = at + 1;
-        return .{ .slot = slot, .value = value, .time_ms = time_ms };
+        return .{ .key = key, .slot = slot, .part = part, .value = value, .time_ms = time_ms };
     }
 
     /// Whatever comes next. Returns whether there was something.
@@ -628,6 +709,7 @@ const Scrape = struct {
             .linebreak => return true,
             .help, .type, .unit => try self.metadata(token),
             .comment => {
+                try self.end_group();
                 const after = self.lexer.next();
                 if (after != .linebreak) return self.expected(.linebreak_after_comment, after);
             },
@@ -640,6 +722,7 @@ const Scrape = struct {
     // --- metadata
 
     fn metadata(self: *Scrape, what: Token) Failure!void {
+        try self.end_group();
         const name_token = self.lexer.next();
         if (name_token != .metric_name) return self.expected(switch (what) {
             .help => .name_after_help,
@@ -665,6 +748,7 @@ const Scrape = struct {
             .type => {
                 self.kind = kind_of(text, self.lexer.is_open) orelse return self.refuse_about(.metric_type, text);
                 self.family_kind = self.kind;
+                self.type_key = self.target.key(name);
             },
             .help => {
                 if (!std.unicode.utf8ValidateSlice(text)) return self.refuse_about(.help_utf8, text);
@@ -815,10 +899,152 @@ const Scrape = struct {
         } else if (behind == .eof and self.lexer.is_open) {
             return self.refuse(.no_eof);
         } else if (behind != .linebreak) return self.expected(.timestamp_or_record, behind);
+        if (self.takes_parts()) {
+            const part = try self.part_of(text);
+            if (try self.take_part(part, value, time_ms)) {
+                if (exemplar) |one| try self.keep_exemplar(one);
+                exemplar = null;
+                if (!self.options.classic_histograms) return;
+            }
+        }
         const slot = try self.slot_of(text) orelse return;
         const number = slot.value;
         try self.found(slot, value, time_ms);
         if (exemplar) |one| try self.put_exemplar(number, one, time_ms);
+    }
+
+    // --- classic histograms that become native ones with custom buckets
+
+    fn takes_parts(self: *const Scrape) bool {
+        return self.options.custom_buckets and self.kind == .histogram;
+    }
+
+    fn known_part(self: *Scrape, key: u64) ?Part {
+        const slot = self.target.parts.get(key) orelse return null;
+        const part = self.target.part_list.items[slot.value];
+        if (part.family != self.type_key) return null;
+        if (slot.seen != self.target.scrape) self.target.parts_seen += 1;
+        slot.seen = self.target.scrape;
+        return part;
+    }
+
+    /// What a line is to its histogram. Its labels are in scratch.labels.
+    fn part_of(self: *Scrape, text: []const u8) Failure!Part {
+        const key = self.target.key(text);
+        if (self.known_part(key)) |part| return part;
+        if (self.target.part_list.items.len >= series_max) return self.refuse(.too_many_series);
+        const arena = self.scratch.arena.allocator();
+        defer _ = self.scratch.arena.reset(.{ .retain_with_limit = 1 << 20 });
+        const name = try self.unescaped(self.name);
+        var part = Part{ .family = self.type_key, .group = 0 };
+        const base = base_of(name, &part.role);
+        var bound_text: ?[]const u8 = null;
+        var labels_found: std.ArrayList(Label) = .empty;
+        try labels_found.append(arena, .{ .name = "__name__", .value = base });
+        for (self.scratch.labels.items) |one| {
+            const label_name = try self.unescaped(one.name);
+            const label_value = try self.unescaped(one.value);
+            if (std.mem.eql(u8, label_name, "le")) {
+                bound_text = label_value;
+            } else try labels_found.append(arena, .{ .name = label_name, .value = label_value });
+        }
+        std.mem.sortUnstable(Label, labels_found.items, {}, Label.before);
+        part.group = try self.group_of(labels_found.items);
+        if (self.target.key(base) != self.type_key) part.role = .none;
+        if (part.role == .bucket) {
+            part.bound = if (bound_text) |one| number_of(one) orelse std.math.nan(f64) else std.math.nan(f64);
+            if (std.math.isNan(part.bound)) part.role = .none;
+        }
+        const number: u32 = @intCast(self.target.part_list.items.len);
+        try self.target.part_list.append(gpa, part);
+        (try self.target.parts.put(key, number)).seen = self.target.scrape;
+        self.target.parts_seen += 1;
+        return part;
+    }
+
+    fn group_of(self: *Scrape, sorted: []const Label) Failure!u32 {
+        const target = self.target;
+        const head = &self.scratch.head;
+        head.clearRetainingCapacity();
+        for (sorted) |one| {
+            try put_length(head, 0x0a, text_bytes(one.name.len) + text_bytes(one.value.len));
+            try put_text(head, 0x0a, one.name);
+            try put_text(head, 0x12, one.value);
+        }
+        // No line begins with this byte.
+        try head.append(gpa, 0xff);
+        const key = target.key(head.items);
+        if (target.groups.get(key)) |slot| return slot.value;
+        const size = head.items.len - 1;
+        if (target.group_heads.items.len + size > std.math.maxInt(u32)) return error.OutOfMemory;
+        const number: u32 = @intCast(target.group_list.items.len);
+        try target.group_list.append(gpa, .{
+            .key = key,
+            .head_start = @intCast(target.group_heads.items.len),
+            .head_bytes = @intCast(size),
+        });
+        try target.group_heads.appendSlice(gpa, head.items[0..size]);
+        _ = try target.groups.put(key, number);
+        return number;
+    }
+
+    /// Returns whether it is one of a histogram. What came before of another one is then whole.
+    fn take_part(self: *Scrape, part: Part, value: f64, time_ms: ?i64) Failure!bool {
+        if (self.group) |group| if (group != part.group) try self.end_group();
+        if (part.role == .none) return false;
+        if (self.group == null) {
+            self.group = part.group;
+            self.scratch.classic.clear();
+            self.scratch.exemplars.clearRetainingCapacity();
+            self.scratch.exemplar_bytes.clearRetainingCapacity();
+        }
+        self.group_ms = time_ms;
+        switch (part.role) {
+            .bucket => try self.scratch.classic.set_bucket(part.bound, value),
+            .count => self.scratch.classic.set_count(value),
+            else => self.scratch.classic.set_sum(value),
+        }
+        return true;
+    }
+
+    fn keep_exemplar(self: *Scrape, exemplar: Exemplar) Failure!void {
+        if (exemplar.time_ms == null) return;
+        // Where its labels are is known when all are there.
+        const bytes = &self.scratch.exemplar_bytes;
+        var kept = exemplar;
+        kept.start = bytes.items.len;
+        try bytes.appendSlice(gpa, exemplar.labels);
+        kept.end = bytes.items.len;
+        kept.labels = "";
+        try self.scratch.exemplars.append(gpa, kept);
+    }
+
+    /// Write the histogram whose parts have come. Parts that are none together are left out.
+    fn end_group(self: *Scrape) Failure!void {
+        const group = self.target.group_list.items[self.group orelse return];
+        self.group = null;
+        self.scratch.classic.convert(&self.scratch.histogram, false) catch |failure| switch (failure) {
+            error.Refused => return,
+            error.OutOfMemory => return failure,
+        };
+        const slot = try self.slot_of_group(group) orelse return;
+        const number = slot.value;
+        try self.put_histogram(slot, self.group_ms);
+        for (self.scratch.exemplars.items) |kept| {
+            var exemplar = kept;
+            exemplar.labels = self.scratch.exemplar_bytes.items[kept.start..kept.end];
+            try self.put_histogram_exemplar(number, exemplar);
+        }
+    }
+
+    fn slot_of_group(self: *Scrape, group: Group) Failure!?*Index.Slot {
+        if (self.target.names.get(group.key)) |slot| return slot;
+        const arena = self.scratch.arena.allocator();
+        defer _ = self.scratch.arena.reset(.{ .retain_with_limit = 1 << 20 });
+        var found_labels: std.ArrayList(Label) = .empty;
+        var wire = Wire{ .bytes = self.target.group_heads.items[group.head_start..][0..group.head_bytes] };
+        while (try wire.next()) |field| try found_labels.append(arena, try label_pair(field));
+        return self.new(group.key, found_labels.items);
     }
 
     fn value_of(self: *Scrape, token: Token, what: Expected) Failure!f64 {
@@ -907,6 +1133,8 @@ const Scrape = struct {
     /// Remember a name and its labels, `found_labels`, which are sorted. Null where the caller has to
     /// relabel them.
     fn new(self: *Scrape, key: u64, found_labels: []Label) Failure!?*Index.Slot {
+        // One that is refused has come too.
+        errdefer self.result.scraped += 1;
         if (self.target.names.count >= series_max) return self.refuse(.too_many_series);
         const merged = try self.with_target(found_labels);
         std.mem.sortUnstable(Label, merged, {}, Label.before);
@@ -1012,7 +1240,7 @@ const Scrape = struct {
     fn seen(self: *Scrape, slot: *Index.Slot, time_ms: ?i64) Failure!?u32 {
         const scrape = self.target.scrape;
         self.result.scraped += 1;
-        const is_new = slot.seen == 0 or scrape - slot.seen > scrapes_remembered + 1;
+        const is_new = slot.seen == 0 or slot.seen < self.target.good;
         slot.seen = scrape;
         if (slot.value == dropped) return null;
         const one = &self.target.series.items[slot.value];
@@ -1022,6 +1250,7 @@ const Scrape = struct {
         if (time_ms == null or self.options.track_timestamps) one.tracked = scrape;
         if (is_second and time_ms == null) {
             self.result.duplicates += 1;
+            if (is_new and !self.is_over_limit and !self.is_over_buckets) self.result.added += 1;
             return null;
         }
         if (time_ms) |at| if (at > self.options.latest_ms) {
@@ -1033,8 +1262,48 @@ const Scrape = struct {
             self.is_over_limit = true;
             return null;
         }
-        if (is_new) self.result.added += 1;
+        if (is_new and !self.is_over_buckets) self.result.added += 1;
         return slot.value;
+    }
+
+    /// That of scratch.histogram, made as coarse as it has to be.
+    fn put_histogram(self: *Scrape, slot: *Index.Slot, stated_ms: ?i64) Failure!void {
+        const time_ms = if (self.options.honor_timestamps) stated_ms else null;
+        const number = slot.value;
+        const one = &self.scratch.histogram;
+        const fits = try one.fit(self.options.schema_max, self.options.bucket_limit);
+        one.check() catch {
+            self.result.scraped += 1;
+            return self.refuse(.bad_histogram);
+        };
+        self.is_over_buckets = self.is_over_buckets or !fits;
+        const writes = try self.seen(slot, time_ms) != null;
+        if (!writes or !fits) return;
+        if (self.scratch.out.items.len > self.options.written_bytes_max) return self.refuse(.too_much);
+        const content = &self.scratch.histogram_bytes;
+        content.clearRetainingCapacity();
+        try one.put(content, @bitCast(time_ms orelse self.options.default_ms));
+        self.target.series.items[number].is_histogram = true;
+        const head = self.target.head(number);
+        const out = &self.scratch.out;
+        try put_length(out, 0x0a, head.len + text_bytes(content.items.len));
+        try out.appendSlice(gpa, head);
+        try put_text(out, 0x22, content.items);
+    }
+
+    /// A histogram shows each for many scrapes: those that are not newer than before are known.
+    fn put_histogram_exemplar(self: *Scrape, number: u32, exemplar: Exemplar) Failure!void {
+        const time_ms = exemplar.time_ms orelse return;
+        if (number == dropped or exemplar.runes > exemplar_runes_max) return;
+        const one = &self.target.series.items[number];
+        if (one.exemplar_scrape != self.target.scrape) {
+            one.exemplar_scrape = self.target.scrape;
+            one.exemplar = @bitCast(one.exemplar_ms);
+        }
+        if (time_ms <= @as(i64, @bitCast(one.exemplar))) return;
+        one.exemplar_ms = @max(one.exemplar_ms, time_ms);
+        const bits: u64 = if (std.math.isNan(exemplar.value)) normal_nan else @bitCast(exemplar.value);
+        try self.write_exemplar(number, exemplar.labels, bits, @bitCast(time_ms));
     }
 
     /// As a TimeSeries of its own, so that the one with the sample stays plain; not twice.
@@ -1052,13 +1321,18 @@ const Scrape = struct {
         if (one.exemplar == hash and one.exemplar_scrape != self.target.scrape) return;
         one.exemplar = hash;
         one.exemplar_scrape = self.target.scrape;
-        const head = self.target.head(number);
-        const size = exemplar.labels.len + 9 + 1 + varint_bytes(stamp);
+        try self.write_exemplar(number, exemplar.labels, bits, stamp);
+    }
+
+    fn write_exemplar(self: *Scrape, number: u32, found_labels: []const u8, bits: u64, stamp: u64) Failure!void {
         const out = &self.scratch.out;
+        if (out.items.len > self.options.written_bytes_max) return self.refuse(.too_much);
+        const head = self.target.head(number);
+        const size = found_labels.len + 9 + 1 + varint_bytes(stamp);
         try put_length(out, 0x0a, head.len + text_bytes(size));
         try out.appendSlice(gpa, head);
         try put_length(out, 0x1a, size);
-        try out.appendSlice(gpa, exemplar.labels);
+        try out.appendSlice(gpa, found_labels);
         try out.append(gpa, 0x11);
         try out.appendSlice(gpa, std.mem.asBytes(&bits));
         try out.append(gpa, 0x18);
@@ -1150,7 +1424,7 @@ const Scrape = struct {
             self.entry_start = wire.at;
             try self.metric_family(try wire.take(try wire.varint()));
         }
-        if (self.is_over_limit) return self.refuse(.sample_limit);
+        try self.check_limits();
     }
 
     fn metric_family(self: *Scrape, message: []const u8) Failure!void {
@@ -1265,22 +1539,66 @@ const Scrape = struct {
     }
 
     fn histogram(self: *Scrape, message: []const u8, time_ms: ?i64) Failure!void {
-        if (self.options.native_histograms and try is_native(message)) {
-            try self.native(message, time_ms);
-            if (!self.options.classic_histograms) return;
+        const is_gauge = self.kind == .gauge_histogram;
+        const outline = try Outline.of(message);
+        if (self.options.native_histograms and outline.is_native) {
+            self.scratch.histogram.read(message, is_gauge) catch |failure| switch (failure) {
+                error.Refused => return self.refuse(.bad_histogram),
+                error.OutOfMemory => return failure,
+            };
+            try self.native(message, outline, time_ms);
+            if (self.options.classic_histograms and outline.has_buckets) try self.classic(message, time_ms);
+            return;
         }
-        try self.classic(message, time_ms);
+        if (!self.options.custom_buckets or self.options.classic_histograms) try self.classic(message, time_ms);
+        if (!self.options.custom_buckets) return;
+        try self.collect(message);
+        self.scratch.classic.convert(&self.scratch.histogram, is_gauge) catch |failure| switch (failure) {
+            error.Refused => return self.refuse(.bad_classic),
+            error.OutOfMemory => return failure,
+        };
+        try self.native(message, outline, time_ms);
     }
 
-    fn is_native(message: []const u8) Failure!bool {
+    /// What a histogram has, as far as it decides how it is read.
+    const Outline = struct {
+        is_native: bool = false,
+        has_buckets: bool = false,
+        has_exemplars: bool = false,
+
+        fn of(message: []const u8) Failure!Outline {
+            var outline = Outline{};
+            var wire = Wire{ .bytes = message };
+            while (try wire.next()) |field| switch (field.number) {
+                3 => outline.has_buckets = true,
+                6 => outline.is_native = outline.is_native or field.double() > 0,
+                7 => outline.is_native = outline.is_native or field.value > 0,
+                9, 12 => outline.is_native = true,
+                16 => outline.has_exemplars = true,
+                else => {},
+            };
+            return outline;
+        }
+    };
+
+    /// The classic buckets of a message, for custom ones.
+    fn collect(self: *Scrape, message: []const u8) Failure!void {
+        const into = &self.scratch.classic;
+        into.clear();
         var wire = Wire{ .bytes = message };
+        var count: u64 = 0;
+        var count_float: f64 = 0;
         while (try wire.next()) |field| switch (field.number) {
-            6, 8 => if (field.double() > 0) return true,
-            7 => if (field.value > 0) return true,
-            9, 12 => return true,
+            1 => count = field.value,
+            2 => into.set_sum(field.double()),
+            3 => {
+                const bucket_found = try bucket_of(field.content);
+                try into.set_bucket(bucket_found.bound, bucket_found.count);
+            },
+            4 => count_float = field.double(),
             else => {},
         };
-        return false;
+        into.set_count(if (count_float != 0) count_float else @floatFromInt(count));
     }
 
     fn classic(self: *Scrape, message: []const u8, time_ms: ?i64) Failure!void {
@@ -1309,136 +1627,47 @@ const Scrape = struct {
         try self.point("_sum", null, 0, sum, time_ms, null);
     }
 
+    const Bucket = struct { bound: f64 = 0, count: f64 = 0, exemplar: []const u8 = "", has_exemplar: bool = false };
+
+    fn bucket_of(message: []const u8) Failure!Bucket {
+        var found_bucket = Bucket{};
+        var wire = Wire{ .bytes = message };
+        while (try wire.next()) |field| switch (field.number) {
+            1 => if (found_bucket.count == 0) {
+                found_bucket.count = @floatFromInt(field.value);
+            },
+            2 => found_bucket.bound = field.double(),
+            3 => {
+                found_bucket.exemplar = field.content;
+                found_bucket.has_exemplar = true;
+            },
+            4 => if (field.double() > 0) {
+                found_bucket.count = field.double();
+            },
+            else => {},
+        };
+        return found_bucket;
+    }
+
     /// One bucket. Returns its upper bound.
     fn bucket(self: *Scrape, message: []const u8, time_ms: ?i64) Failure!f64 {
-        var wire = Wire{ .bytes = message };
-        var count: f64 = 0;
-        var bound: f64 = 0;
-        var exemplar: ?Exemplar = null;
-        while (try wire.next()) |field| switch (field.number) {
-            1 => if (count == 0) {
-                count = @floatFromInt(field.value);
-            },
-            2 => bound = field.double(),
-            3 => exemplar = try self.exemplar_message(field.content),
-            4 => if (field.double() > 0) {
-                count = field.double();
-            },
-            else => {},
-        };
-        try self.point("_bucket", "le", bound, count, time_ms, exemplar);
-        return bound;
+        const one = try bucket_of(message);
+        const exemplar = if (one.has_exemplar) try self.exemplar_message(one.exemplar) else null;
+        try self.point("_bucket", "le", one.bound, one.count, time_ms, exemplar);
+        return one.bound;
     }
 
-    /// A native histogram in the form of remote write: the fields are the same, the numbers differ.
-    fn native(self: *Scrape, message: []const u8, stated_ms: ?i64) Failure!void {
+    /// The histogram in scratch.histogram, with the exemplars of the message that it is made of.
+    fn native(self: *Scrape, message: []const u8, outline: Outline, time_ms: ?i64) Failure!void {
         const slot = try self.slot_of(try self.called("", 0, 'h')) orelse return;
         const number = slot.value;
-        const time_ms = if (self.options.honor_timestamps) stated_ms else null;
-        const writes = try self.seen(slot, time_ms) != null;
-        if (self.scratch.out.items.len > self.options.written_bytes_max) return self.refuse(.too_much);
-        const stamp: u64 = @bitCast(time_ms orelse self.options.default_ms);
-        try self.native_content(message, stamp);
+        try self.put_histogram(slot, time_ms);
+        const wanted: u64 = if (outline.has_exemplars) 16 else 3;
         var wire = Wire{ .bytes = message };
-        if (writes) {
-            self.target.series.items[number].is_histogram = true;
-            const head = self.target.head(number);
-            const content = self.scratch.histogram.items;
-            const out = &self.scratch.out;
-            try put_length(out, 0x0a, head.len + text_bytes(content.len));
-            try out.appendSlice(gpa, head);
-            try put_text(out, 0x22, content);
-        }
-        while (try wire.next()) |field| if (field.number == 16 or field.number == 3) {
-            const content = if (field.number == 16) field.content else try exemplar_of_bucket(field.content);
-            if (content.len == 0) continue;
-            const exemplar = try self.exemplar_message(content);
-            if (exemplar.time_ms != null) try self.put_exemplar(number, exemplar, time_ms);
+        while (try wire.next()) |field| if (field.number == wanted) {
+            const content = if (wanted == 16) field.content else (try bucket_of(field.content)).exemplar;
+            if (content.len > 0) try self.put_histogram_exemplar(number, try self.exemplar_message(content));
         };
-    }
-
-    fn exemplar_of_bucket(message: []const u8) Failure![]const u8 {
-        var wire = Wire{ .bytes = message };
-        while (try wire.next()) |field| if (field.number == 3) return field.content;
-        return "";
-    }
-
-    fn native_content(self: *Scrape, message: []const u8, stamp: u64) Failure!void {
-        const to = &self.scratch.histogram;
-        to.clearRetainingCapacity();
-        var count: u64 = 0;
-        var count_float: f64 = 0;
-        var zeros: u64 = 0;
-        var spans = [2]u64{ 0, 0 };
-        var buckets = [2]u64{ 0, 0 };
-        var wire = Wire{ .bytes = message };
-        while (try wire.next()) |field| switch (field.number) {
-            1 => count = field.value,
-            4 => count_float = field.double(),
-            7 => zeros = field.value,
-            2, 6, 8 => {
-                try to.append(gpa, switch (field.number) {
-                    2 => 0x19,
-                    6 => 0x29,
-                    else => 0x39,
-                });
-                try to.appendSlice(gpa, std.mem.asBytes(&field.value));
-            },
-            5 => {
-                try to.append(gpa, 0x20);
-                try put_varint(to, field.value);
-            },
-            9, 12 => {
-                spans[@intFromBool(field.number == 12)] +|= try span_length(field.content);
-                try put_text(to, if (field.number == 9) 0x42 else 0x5a, field.content);
-            },
-            10, 11, 13, 14 => {
-                buckets[@intFromBool(field.number > 12)] += try put_buckets(to, field);
-            },
-            else => {},
-        };
-        if (spans[0] != buckets[0] or spans[1] != buckets[1]) return self.refuse(.bad_histogram);
-        if (count_float > 0) {
-            try to.append(gpa, 0x11);
-            try to.appendSlice(gpa, std.mem.asBytes(&count_float));
-        } else {
-            try put_length(to, 0x08, count);
-            try put_length(to, 0x30, zeros);
-        }
-        if (self.kind == .gauge_histogram) try to.appendSlice(gpa, &.{ 0x70, 3 });
-        try put_length(to, 0x78, stamp);
-    }
-
-    fn span_length(message: []const u8) Failure!u64 {
-        var wire = Wire{ .bytes = message };
-        var length: u64 = 0;
-        while (try wire.next()) |field| if (field.number == 2) {
-            length = field.value;
-        };
-        return if (length > 1 << 20) error.Refused else length;
-    }
-
-    /// Deltas or counts, packed or one by one. Returns how many they are.
-    fn put_buckets(to: *Bytes, field: Field) Failure!u64 {
-        const is_delta = field.number == 10 or field.number == 13;
-        const base: u8 = switch (field.number) {
-            10 => 9 << 3,
-            11 => 10 << 3,
-            13 => 12 << 3,
-            else => 13 << 3,
-        };
-        if (field.wire != 2) {
-            if (field.wire != @as(u3, if (is_delta) 0 else 1)) return error.Refused;
-            try to.append(gpa, base | field.wire);
-            if (is_delta) try put_varint(to, field.value) else try to.appendSlice(gpa, std.mem.asBytes(&field.value));
-            return 1;
-        }
-        try put_text(to, base | 2, field.content);
-        if (!is_delta) return if (field.content.len % 8 == 0) field.content.len / 8 else error.Refused;
-        var wire = Wire{ .bytes = field.content };
-        var count: u64 = 0;
-        while (wire.at < field.content.len) : (count += 1) _ = try wire.varint();
-        return count;
     }
 
     fn exemplar_message(self: *Scrape, message: []const u8) Failure!Exemplar {
@@ -1533,10 +1762,28 @@ const Scrape = struct {
             }
             one.is_alive = is_tracked;
         }
-        if (!has_failed and self.target.names.count > self.result.scraped + self.result.scraped / 4 + 64)
-            try self.target.forget();
+        const target = self.target;
+        if (!has_failed) target.good = scrape;
+        // One that fails for all that it remembers would else fail for ever.
+        const is_full = target.names.count > series_max / 2 or target.part_list.items.len > series_max / 2;
+        if (has_failed and !is_full) return;
+        if (has_failed or target.names.count > self.result.scraped + self.result.scraped / 4 + 64)
+            try target.forget();
+        if (target.part_list.items.len > target.parts_seen + target.parts_seen / 4 + 64)
+            target.forget_parts();
+        if (target.families.count > self.result.scraped + 64) target.families.free();
     }
 };
+
+/// A name without what parts of histograms end with; `role` is what the end stands for.
+fn base_of(name: []const u8, role: *Part.Role) []const u8 {
+    const ends = [_]struct { []const u8, Part.Role }{ .{ "_bucket", .bucket }, .{ "_sum", .sum }, .{ "_count", .count } };
+    for (ends) |pair| if (std.mem.endsWith(u8, name, pair[0])) {
+        role.* = pair[1];
+        return name[0 .. name.len - pair[0].len];
+    };
+    return name;
+}
 
 fn shorter(_: void, one: Label, other: Label) bool {
     return one.name.len < other.name.len;
@@ -1679,31 +1926,6 @@ fn long_text(out: *Bytes, digits: []const u8, exponent: i32) []const u8 {
 
 // --- protobuf
 
-fn varint_bytes(number: u64) usize {
-    return (64 - @clz(number | 1) + 6) / 7;
-}
-
-/// The size of a field with a tag of one byte.
-fn text_bytes(size: usize) usize {
-    return 1 + varint_bytes(size) + size;
-}
-
-fn put_varint(out: *Bytes, number: u64) Failure!void {
-    var left = number;
-    while (left >= 0x80) : (left >>= 7) try out.append(gpa, @as(u8, @truncate(left)) | 0x80);
-    try out.append(gpa, @truncate(left));
-}
-
-fn put_length(out: *Bytes, tag: u8, size: usize) Failure!void {
-    try out.append(gpa, tag);
-    try put_varint(out, size);
-}
-
-fn put_text(out: *Bytes, tag: u8, text: []const u8) Failure!void {
-    try put_length(out, tag, text.len);
-    try out.appendSlice(gpa, text);
-}
-
 /// A TimeSeries with one sample, in the form that prometheus_native.zig finds at once.
 fn put_sample(out: *Bytes, head: []const u8, bits: u64, stamp: u64) Failure!void {
     const size = 10 + varint_bytes(stamp);
@@ -1727,58 +1949,6 @@ fn put_stale_histogram(out: *Bytes, head: []const u8, stamp: u64) Failure!void {
     try put_varint(out, stamp);
 }
 
-const Field = struct {
-    number: u64,
-    wire: u3,
-    /// Of a varint, fixed64 or fixed32.
-    value: u64 = 0,
-    /// Of bytes.
-    content: []const u8 = "",
-
-    fn double(self: Field) f64 {
-        return if (self.wire == 1) @bitCast(self.value) else 0;
-    }
-};
-
-const Wire = struct {
-    bytes: []const u8,
-    at: usize = 0,
-
-    fn next(self: *Wire) Failure!?Field {
-        if (self.at == self.bytes.len) return null;
-        const tag = try self.varint();
-        if (tag >> 3 == 0 or tag >> 32 != 0) return error.Refused;
-        var field = Field{ .number = tag >> 3, .wire = @truncate(tag & 7) };
-        switch (field.wire) {
-            0 => field.value = try self.varint(),
-            1 => field.value = std.mem.readInt(u64, (try self.take(8))[0..8], .little),
-            2 => field.content = try self.take(try self.varint()),
-            5 => field.value = std.mem.readInt(u32, (try self.take(4))[0..4], .little),
-            else => return error.Refused,
-        }
-        return field;
-    }
-
-    fn varint(self: *Wire) Failure!u64 {
-        var value: u64 = 0;
-        for (0..10) |place| {
-            if (self.at == self.bytes.len) return error.Refused;
-            const byte = self.bytes[self.at];
-            self.at += 1;
-            if (place == 9 and byte > 1) return error.Refused;
-            value |= @as(u64, byte & 0x7F) << @intCast(7 * place);
-            if (byte < 0x80) return value;
-        }
-        return error.Refused;
-    }
-
-    fn take(self: *Wire, size: u64) Failure![]const u8 {
-        if (size > self.bytes.len - self.at) return error.Refused;
-        defer self.at += @intCast(size);
-        return self.bytes[self.at..][0..@intCast(size)];
-    }
-};
-
 // --- what exposition.py calls
 
 export fn open_scratch() ?*Scratch {
@@ -1792,7 +1962,11 @@ export fn close_scratch(scratch: *Scratch) void {
     scratch.metadata.deinit(gpa);
     scratch.heads.deinit(gpa);
     scratch.head.deinit(gpa);
-    scratch.histogram.deinit(gpa);
+    scratch.histogram.free();
+    scratch.histogram_bytes.deinit(gpa);
+    scratch.classic.free();
+    scratch.exemplars.deinit(gpa);
+    scratch.exemplar_bytes.deinit(gpa);
     scratch.exemplar.deinit(gpa);
     scratch.text.deinit(gpa);
     scratch.unknown.deinit(gpa);
@@ -1826,6 +2000,7 @@ fn new_target(seed: u64, labels: []const u8) Failure!*Target {
 
 export fn close_target(target: *Target) void {
     target.free_series();
+    target.forget_parts();
     target.families.free();
     if (target.labels.len > 0) gpa.free(target.labels);
     if (target.label_bytes.len > 0) gpa.free(target.label_bytes);
@@ -1835,7 +2010,9 @@ export fn close_target(target: *Target) void {
 /// How many series of a target are remembered, and in how many bytes.
 export fn held(target: *const Target, bytes: *usize) usize {
     bytes.* = target.heads.capacity + target.series.capacity * @sizeOf(Series) +
-        (target.names.slots.len + target.by_head.slots.len + target.families.slots.len) * @sizeOf(Index.Slot);
+        target.group_heads.capacity + target.group_list.capacity * @sizeOf(Group) + target.part_list.capacity * @sizeOf(Part);
+    for ([_]Index{ target.names, target.by_head, target.families, target.parts, target.groups }) |index|
+        bytes.* += index.slots.len * @sizeOf(Index.Slot);
     return target.series.items.len;
 }
 
@@ -1859,12 +2036,18 @@ export fn read_body(
     scratch.out.clearRetainingCapacity();
     scratch.heads.clearRetainingCapacity();
     scratch.unknown.clearRetainingCapacity();
+    target.parts_seen = 0;
     if (!is_again) {
         target.scrape += 1;
         scratch.metadata.clearRetainingCapacity();
-    } else for (target.series.items) |*one| {
-        if (one.seen == target.scrape) one.seen = 0;
-        if (one.tracked == target.scrape) one.tracked = 0;
+    } else {
+        for (target.series.items) |*one| {
+            if (one.seen == target.scrape) one.seen = 0;
+            if (one.tracked == target.scrape) one.tracked = 0;
+        }
+        for (target.parts.slots) |*slot| if (slot.seen == target.scrape) {
+            slot.seen = 0;
+        };
     }
     result.* = .{};
     _ = scratch.arena.reset(.{ .retain_with_limit = 1 << 20 });
@@ -1931,7 +2114,7 @@ export fn bytes_of(scratch: *Scratch, which: c_int, at: *[*]const u8) usize {
 
 /// Give back what one large body has left.
 export fn trim(scratch: *Scratch, bytes_max: usize) void {
-    inline for (.{ &scratch.out, &scratch.metadata, &scratch.heads }) |bytes| {
+    inline for (.{ &scratch.out, &scratch.metadata, &scratch.heads, &scratch.exemplar_bytes }) |bytes| {
         if (bytes.capacity > bytes_max) bytes.clearAndFree(gpa);
     }
 }

@@ -3,8 +3,8 @@
 Sent        Accept by the protocols of the job, Accept-Encoding, the timeout, authorization, headers
             of the config
 Followed    up to REDIRECTS_MAX redirects; the authorization stays on its host
-Bounds      the whole exchange ends with the timeout; the body, unpacked, at body_size_limit, and at
-            BODY_BYTES_MAX where there is none; all bodies that are not written yet at a budget
+Bounds      the whole exchange ends with the timeout; the body, unpacked, at body_size_limit, at
+            BODY_BYTES_MAX and at three quarters of the budget of all that are not written yet
 Connections one a target, kept open; with another one when files of TLS have changed
 
 httpx's transport is used without its Client: redirects and timeouts are ours, as above.
@@ -25,10 +25,12 @@ import httpx
 from trilens.config_files.http_config import HttpConfig
 from trilens.http_out.authorization import Authorization
 from trilens.http_out.client import Client, why
+from trilens.http_out.pieces import pieces
 from trilens.http_out.tls import TlsContext
 
 BODY_BYTES_MAX: Final = 128 << 20
 IN_FLIGHT_BYTES_MAX: Final = 128 << 20  # of all scrapes, where nobody says another
+SMALL_BYTES: Final = 1 << 20
 REDIRECTS_MAX: Final = 10
 _REDIRECTS: Final = {301, 302, 303, 307, 308}
 _UNPACK_BYTES: Final = 1 << 20
@@ -43,24 +45,53 @@ class BodyTooLarge(ScrapeFailed):
 
 
 class Budget:
-    """Bytes of bodies that are held at the same time. For one event loop."""
+    """Bytes of bodies that are held at the same time. For one event loop.
+
+    A quarter is for bodies of SMALL_BYTES and less alone: a target that sends gigabytes takes
+    nothing from those that are as most are.
+    """
 
     def __init__(self, bytes_max: int = IN_FLIGHT_BYTES_MAX) -> None:
-        self._bytes_max = bytes_max
-        self.held = 0
+        self._small_max = bytes_max // 4
+        self._large_max = bytes_max - self._small_max
+        self._small = 0
+        self._large = 0
 
-    def hold(self, size_bytes: int) -> None:
-        """Raises BodyTooLarge."""
-        if self.held + size_bytes > self._bytes_max:
+    @property
+    def body_bytes_max(self) -> int:
+        """What one body can be, while no other is held."""
+        return self._large_max
+
+    @property
+    def held(self) -> int:
+        return self._small + self._large
+
+    def hold(self, size_bytes: int, before_bytes: int = 0) -> None:
+        """`size_bytes` more of a body of which `before_bytes` are held. Raises BodyTooLarge."""
+        after_bytes = before_bytes + size_bytes
+        if after_bytes <= SMALL_BYTES:
+            has_room = self._small + size_bytes <= self._small_max
+        else:
+            moved_bytes = before_bytes if before_bytes <= SMALL_BYTES else 0
+            has_room = self._large + moved_bytes + size_bytes <= self._large_max
+        if not has_room:
             raise BodyTooLarge("the bodies of all scrapes together are too large")
-        self.held += size_bytes
+        self.release(before_bytes)
+        self.charge(after_bytes)
 
     def charge(self, size_bytes: int) -> None:
         """For what has to be held anyway: then others may hold less."""
-        self.held += size_bytes
+        if size_bytes <= SMALL_BYTES:
+            self._small += size_bytes
+        else:
+            self._large += size_bytes
 
     def release(self, size_bytes: int) -> None:
-        self.held -= size_bytes
+        """All of a body, at once."""
+        if size_bytes <= SMALL_BYTES:
+            self._small -= size_bytes
+        else:
+            self._large -= size_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +119,11 @@ class Fetcher:
         headers: dict[str, str],
         budget: Budget,
         body_bytes_max: int = 0,
+        unix_socket: str = "",
     ) -> None:
-        """Raises ScrapeFailed for a URL that is none."""
+        """`unix_socket` is a path that all connections go to. Raises ScrapeFailed for a URL that is
+        none.
+        """
         try:
             self._url = httpx.URL(url)
         except (httpx.InvalidURL, ValueError) as error:
@@ -97,9 +131,13 @@ class Fetcher:
         if self._url.scheme not in ("http", "https"):
             raise ScrapeFailed(f'unsupported protocol scheme "{self._url.scheme}"')
         self._follows = client.follow_redirects
-        self._client = Client(client, authorization=authorization, tls=tls, headers=headers)
+        self._client = Client(
+            client, authorization=authorization, tls=tls, headers=headers, unix_socket=unix_socket
+        )
         self._budget = budget
-        self._limit_bytes = min(body_bytes_max or BODY_BYTES_MAX, BODY_BYTES_MAX)
+        # As in Prometheus, a body of just body_size_limit is over it.
+        limit_bytes = (body_bytes_max or BODY_BYTES_MAX + 1) - 1
+        self._limit_bytes = min(limit_bytes, BODY_BYTES_MAX, budget.body_bytes_max)
 
     async def get(self, timeout_s: float) -> Fetched:
         """Raises ScrapeFailed, and nothing else."""
@@ -141,9 +179,9 @@ class Fetcher:
         try:
             unpacker = _Unpacker() if is_packed else None
             unpack = _plain if unpacker is None else unpacker.feed
-            async for chunk in response.stream:  # type: ignore[union-attr]
+            async for chunk in pieces(response):
                 for part in unpack(chunk, self._limit_bytes + 1 - held):
-                    self._budget.hold(len(part))
+                    self._budget.hold(len(part), held)
                     held += len(part)
                     parts.append(part)
                     if held > self._limit_bytes:

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
+
+# Of native histograms: the finest has 2**8 buckets where a value doubles.
+SCHEMA_MIN: Final = -4
+SCHEMA_MAX: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,3 +18,4 @@ class Limits:
     labels: int = 0
     label_name_bytes: int = 0
     label_value_bytes: int = 0
+    buckets: int = 0  # of a native histogram

@@ -22,24 +22,28 @@ from trilens.scrape.discovery_groups import Group
 from trilens.scrape.exposition import Exposition, Reading
 from trilens.scrape.fetch import Fetcher, ScrapeFailed
 from trilens.scrape.relabel import relabel
-from trilens.scrape.scrape_config import PROTOCOLS, Job
+from trilens.scrape.scrape_config import PROTOCOLS, Histograms, Job
 from trilens.scrape.scrape_loop import ScrapeLoop, Shared
 from trilens.scrape.target import Dropped, Target, populate
 
 _log: Final = logging.getLogger("trilens.scrape")
 DROPPED_SHOWN_MAX: Final = 10_000
 INLINE_TARGETS: Final = 200
+TURN_TARGETS: Final = 25  # are begun or ended before others have a turn: some ms
 
 
-def reading_of(job: Job) -> Reading:
-    rules = job.metric_relabel
+def reading_of(job: Job, histograms: Histograms | None = None) -> Reading:
+    """`histograms` are those of a target, where they are not those of its job."""
+    rules, histograms = job.metric_relabel, histograms or job.histograms
     return Reading(
         honor_labels=job.honor_labels,
         honor_timestamps=job.honor_timestamps,
         track_timestamps=job.track_timestamps,
         legacy_names=job.legacy_names,
-        classic_histograms=job.classic_histograms,
-        native_histograms=job.native_histograms,
+        classic_histograms=histograms.keeps_classic,
+        native_histograms=histograms.native,
+        custom_buckets=histograms.custom_buckets,
+        schema_max=histograms.schema_max,
         limits=job.limits,
         relabel=partial(relabel, rules) if rules else None,
     )
@@ -134,8 +138,7 @@ class Pool:
         """The job is gone: each target gets its markers."""
         for task in self._discoverers:
             task.cancel()
-        for key in list(self._loops):
-            self._end(key)
+        await self._end_all(list(self._loops))
         await asyncio.gather(*self._ending, return_exceptions=True)
 
     async def _discover(self, number: int, discovery: Discovery) -> None:
@@ -175,27 +178,30 @@ class Pool:
         self.dropped_count = len(dropped)
         self.dropped = dropped[: self.job.dropped_targets_kept or DROPPED_SHOWN_MAX]
         found = {target.hash: target for target in targets}
-        for key in [key for key in self._loops if key not in found]:
-            self._end(key)
-        for key, target in found.items():
-            if key not in self._loops:
-                self._begin(key, target)
+        limit = self.job.targets_max
+        is_over = bool(limit) and len(found) > limit
+        why = f"target_limit exceeded (number of targets: {len(found)}, limit: {limit})"
+        why_not = why if is_over else ""
+        await self._end_all([key for key in self._loops if key not in found])
+        new = [(key, target) for key, target in found.items() if key not in self._loops]
+        for number, (key, target) in enumerate(new, start=1):
+            self._begin(key, target, why_not)
+            if number % TURN_TARGETS == 0:
+                await asyncio.sleep(0)
         if len(self._groups) == len(self.job.discoveries):
             for loop in self._left.values():
                 self._end_loop(loop)
             self._left, self._kept = {}, {}
-        limit = self.job.targets_max
-        is_over = bool(limit) and len(found) > limit
-        why = f"target_limit exceeded (number of targets: {len(found)}, limit: {limit})"
         for loop, _ in self._loops.values():
-            loop.why_not = why if is_over else ""
+            loop.why_not = why_not
 
-    def _begin(self, key: int, target: Target) -> None:
+    def _begin(self, key: int, target: Target, why_not: str) -> None:
         before = self._left.pop(key, None)
         exposition = self._kept.pop(key, None) or Exposition(
-            target.shown_labels, reading_of(self.job), seed=self._secret
+            target.shown_labels, reading_of(self.job, target.histograms), seed=self._secret
         )
         loop = ScrapeLoop(target, exposition, self._fetcher(target), self._shared)
+        loop.why_not = why_not
         if before is not None:
             loop.state = before.state
         task = asyncio.create_task(loop.run(self._seed))
@@ -217,9 +223,16 @@ class Pool:
                 },
                 budget=self._shared.budget,
                 body_bytes_max=job.body_bytes_max,
+                unix_socket=target.unix_socket,
             )
         except ScrapeFailed as error:
             return error
+
+    async def _end_all(self, keys: Sequence[int]) -> None:
+        for number, key in enumerate(keys, start=1):
+            self._end(key)
+            if number % TURN_TARGETS == 0:
+                await asyncio.sleep(0)
 
     def _end(self, key: int) -> None:
         loop, task = self._loops.pop(key)

@@ -89,7 +89,7 @@ class Rule:
         ):
             raise ValueError(f"{self.action} action requires only 'regex', and no other fields")
 
-    def apply(self, labels: Labels) -> bool:
+    def apply(self, labels: _Changing) -> bool:
         """Change `labels`; whether they are kept."""
         return _APPLY[self.action](self, labels, self._value(labels))
 
@@ -97,9 +97,28 @@ class Rule:
         return self.separator.join([labels.get(name, "") for name in self.source_labels or ()])
 
 
+class _Changing(dict[str, str]):
+    """Labels in the order in which labelmap sees them, where the last of several that become one
+    holds: by name those that no rule has set, then the others as they were set first.
+    """
+
+    def __init__(self, labels: Mapping[str, str]) -> None:
+        super().__init__(sorted(pair for pair in labels.items() if pair[1]))
+        self._untouched = set(self)
+
+    def set(self, name: str, value: str) -> None:
+        if name in self._untouched:
+            self._untouched.discard(name)
+            self.pop(name, None)
+        if value:
+            self[name] = value
+        else:
+            self.pop(name, None)
+
+
 def relabel(rules: Iterable[Rule], labels: Mapping[str, str]) -> Labels | None:
     """None where a rule drops them."""
-    changed = {name: value for name, value in labels.items() if value}
+    changed = _Changing(labels)
     return changed if all(rule.apply(changed) for rule in rules) else None
 
 
@@ -113,7 +132,7 @@ class Step:
 
 def steps(rules: Iterable[Rule], labels: Mapping[str, str]) -> list[Step]:
     """As relabel(), with everything in between."""
-    changed = {name: value for name, value in labels.items() if value}
+    changed = _Changing(labels)
     found: list[Step] = []
     for rule in rules:
         if not rule.apply(changed):
@@ -123,14 +142,7 @@ def steps(rules: Iterable[Rule], labels: Mapping[str, str]) -> list[Step]:
     return found
 
 
-def _set(labels: Labels, name: str, value: str) -> None:
-    if value:
-        labels[name] = value
-    else:
-        labels.pop(name, None)
-
-
-def _replace(rule: Rule, labels: Labels, value: str) -> bool:
+def _replace(rule: Rule, labels: _Changing, value: str) -> bool:
     groups = rule.compiled.match(value)
     if groups is None:
         return True
@@ -139,39 +151,39 @@ def _replace(rule: Rule, labels: Labels, value: str) -> bool:
         target = rule.compiled.expand(target, groups)
         if not is_label_name(target, legacy=rule.legacy_names):
             return True
-    _set(labels, target, rule.compiled.expand(rule.replacement, groups))
+    labels.set(target, rule.compiled.expand(rule.replacement, groups))
     return True
 
 
-def _keep(rule: Rule, _labels: Labels, value: str) -> bool:
+def _keep(rule: Rule, _labels: _Changing, value: str) -> bool:
     return rule.compiled.match(value) is not None
 
 
-def _drop(rule: Rule, _labels: Labels, value: str) -> bool:
+def _drop(rule: Rule, _labels: _Changing, value: str) -> bool:
     return rule.compiled.match(value) is None
 
 
-def _keepequal(rule: Rule, labels: Labels, value: str) -> bool:
+def _keepequal(rule: Rule, labels: _Changing, value: str) -> bool:
     return labels.get(rule.target_label, "") == value
 
 
-def _dropequal(rule: Rule, labels: Labels, value: str) -> bool:
+def _dropequal(rule: Rule, labels: _Changing, value: str) -> bool:
     return labels.get(rule.target_label, "") != value
 
 
-def _hashmod(rule: Rule, labels: Labels, value: str) -> bool:
+def _hashmod(rule: Rule, labels: _Changing, value: str) -> bool:
     digest = hashlib.md5(value.encode(), usedforsecurity=False).digest()
-    labels[rule.target_label] = str(int.from_bytes(digest[8:], "big") % rule.modulus)
+    labels.set(rule.target_label, str(int.from_bytes(digest[8:], "big") % rule.modulus))
     return True
 
 
-def _lowercase(rule: Rule, labels: Labels, value: str) -> bool:
-    _set(labels, rule.target_label, "".join(character.lower()[0] for character in value))
+def _lowercase(rule: Rule, labels: _Changing, value: str) -> bool:
+    labels.set(rule.target_label, "".join(character.lower()[0] for character in value))
     return True
 
 
-def _uppercase(rule: Rule, labels: Labels, value: str) -> bool:
-    _set(labels, rule.target_label, "".join(map(_upper, value)))
+def _uppercase(rule: Rule, labels: _Changing, value: str) -> bool:
+    labels.set(rule.target_label, "".join(map(_upper, value)))
     return True
 
 
@@ -181,27 +193,27 @@ def _upper(character: str) -> str:
     return upper if len(upper) == 1 else character
 
 
-def _labelmap(rule: Rule, labels: Labels, _value: str) -> bool:
-    for name, value in sorted(labels.items()):
+def _labelmap(rule: Rule, labels: _Changing, _value: str) -> bool:
+    for name, value in list(labels.items()):
         groups = rule.compiled.match(name)
         if groups is not None:
-            _set(labels, rule.compiled.expand(rule.replacement, groups), value)
+            labels.set(rule.compiled.expand(rule.replacement, groups), value)
     return True
 
 
-def _labeldrop(rule: Rule, labels: Labels, _value: str) -> bool:
+def _labeldrop(rule: Rule, labels: _Changing, _value: str) -> bool:
     for name in [name for name in labels if rule.compiled.match(name) is not None]:
         del labels[name]
     return True
 
 
-def _labelkeep(rule: Rule, labels: Labels, _value: str) -> bool:
+def _labelkeep(rule: Rule, labels: _Changing, _value: str) -> bool:
     for name in [name for name in labels if rule.compiled.match(name) is None]:
         del labels[name]
     return True
 
 
-_APPLY: Final[Mapping[str, Callable[[Rule, Labels, str], bool]]] = {
+_APPLY: Final[Mapping[str, Callable[[Rule, _Changing, str], bool]]] = {
     "replace": _replace,
     "keep": _keep,
     "drop": _drop,

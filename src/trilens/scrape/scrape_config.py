@@ -6,11 +6,12 @@ The whole file is read in prometheus_config/file.py.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from trilens.config_files.http_config import Files, HttpConfig, read_http
 from trilens.config_files.problems import FileRefused, Place, Problems
@@ -18,7 +19,7 @@ from trilens.config_files.section import Section
 from trilens.config_files.yaml_nodes import read_file, read_yaml
 from trilens.query.promql.literals import quote
 from trilens.scrape.discovery_config import Discovery, matching, read_discoveries
-from trilens.scrape.limits import Limits
+from trilens.scrape.limits import SCHEMA_MAX, SCHEMA_MIN, Limits
 from trilens.scrape.names import is_label_name
 from trilens.scrape.relabel import (
     ACTIONS,
@@ -45,6 +46,22 @@ _VARIABLE: Final = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
 
 
 @dataclass(frozen=True, slots=True)
+class Histograms:
+    """What is made of histograms; labels of a target may say otherwise for all but `schema_max`.
+
+    native            native ones are read, if they are exposed
+    custom_buckets    classic ones become native ones with custom buckets
+    keeps_classic     classic ones beside both
+    schema_max        finer native ones become coarser
+    """
+
+    native: bool = False
+    custom_buckets: bool = False
+    keeps_classic: bool = False
+    schema_max: int = SCHEMA_MAX
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One of scrape_configs, with what it has from `global`."""
 
@@ -62,10 +79,10 @@ class Job:
     compression: bool = True
     legacy_names: bool = False
     escaping: str = "allow-utf-8"
-    classic_histograms: bool = False
-    native_histograms: bool = False
+    histograms: Histograms = field(default_factory=Histograms)
     extra_metrics: bool = False
     limits: Limits = field(default_factory=Limits)
+    failure_log: Path | None = None
     body_bytes_max: int = 0
     targets_max: int = 0
     dropped_targets_kept: int = 0
@@ -86,6 +103,12 @@ class ScrapeConfig:
     jobs: tuple[Job, ...]
 
 
+SCRAPE_CLASSES: Final = (
+    "scrape classes are of the Prometheus Operator, which writes what they say into each scrape "
+    "config of the prometheus.yml that it makes: bring that file"
+)
+
+
 def read_scraping(
     root: Section, common: Section, folder: Path, environment: Mapping[str, str]
 ) -> ScrapeConfig:
@@ -95,7 +118,9 @@ def read_scraping(
     the caller, as are the ends of both sections. Raises FileRefused for files that
     scrape_config_files names.
     """
-    defaults = _defaults(common)
+    for section in (root, common):
+        section.not_done("scrape_classes", SCRAPE_CLASSES)
+    defaults = _defaults(common, folder)
     labels = _external_labels(common, environment, legacy=defaults.legacy_names)
     jobs = _jobs(root, defaults, folder)
     refused = []
@@ -147,14 +172,14 @@ def _check_unique(jobs: list[Job], problems: Problems) -> None:
         names.add(job.name)
 
 
-def _defaults(section: Section) -> Job:
+def _defaults(section: Section, folder: Path) -> Job:
     """What `global` says, as a job without a name."""
     interval_ms = section.duration_ms("scrape_interval", 60_000) or 60_000
     timeout_ms = section.duration_ms("scrape_timeout", 0)
     if timeout_ms > interval_ms:
         section.problem("scrape_timeout", "global scrape timeout greater than scrape interval")
     bare = Job("", interval_ms, timeout_ms or min(10_000, interval_ms))
-    return _shared(section, bare)
+    return _shared(section, bare, folder)
 
 
 def _external_labels(
@@ -171,7 +196,7 @@ def _external_labels(
     return {name: _VARIABLE.sub(value, text) for name, text in labels.items()}
 
 
-def _shared(section: Section, before: Job) -> Job:
+def _shared(section: Section, before: Job, folder: Path) -> Job:
     """The keys that `global` and a scrape config both have."""
     scheme = section.text("metric_name_validation_scheme")
     if scheme not in ("", "utf8", "legacy"):
@@ -192,34 +217,50 @@ def _shared(section: Section, before: Job) -> Job:
             "metric_name_escaping_scheme",
             "utf8 metric names requested but validation scheme is not set to UTF8",
         )
-    limits = before.limits
-    section.not_done("scrape_failure_log_file")
-    if section.boolean("convert_classic_histograms_to_nhcb", default=False):
-        section.problem(
-            "convert_classic_histograms_to_nhcb",
-            "convert_classic_histograms_to_nhcb is not supported: classic histograms stay "
-            "as they are",
-        )
-    classic, native = before.classic_histograms, before.native_histograms
-    native = section.boolean("scrape_native_histograms", default=native)
+    limits, histograms = before.limits, _histograms(section, before.histograms)
+    failure_log = section.text("scrape_failure_log_file")
+    if failure_log and not (folder / failure_log).parent.is_dir():
+        section.problem("scrape_failure_log_file", "there is no such folder")
     return replace(
         before,
         legacy_names=legacy,
         escaping=escaping or ("underscores" if legacy else before.escaping),
-        classic_histograms=section.boolean("always_scrape_classic_histograms", default=classic),
-        native_histograms=native,
+        histograms=histograms,
         extra_metrics=section.boolean("extra_scrape_metrics", default=before.extra_metrics),
-        protocols=_protocols(section, before.protocols, native=native),
+        protocols=_protocols(section, before.protocols, native=histograms.native),
         limits=Limits(
             section.integer("sample_limit", limits.samples),
             section.integer("label_limit", limits.labels),
             section.integer("label_name_length_limit", limits.label_name_bytes),
             section.integer("label_value_length_limit", limits.label_value_bytes),
         ),
+        failure_log=folder / failure_log if failure_log else before.failure_log,
         body_bytes_max=section.size_bytes("body_size_limit", before.body_bytes_max),
         targets_max=section.integer("target_limit", before.targets_max),
         dropped_targets_kept=section.integer("keep_dropped_targets", before.dropped_targets_kept),
     )
+
+
+def _histograms(section: Section, before: Histograms) -> Histograms:
+    return replace(
+        before,
+        native=section.boolean("scrape_native_histograms", default=before.native),
+        custom_buckets=section.boolean(
+            "convert_classic_histograms_to_nhcb", default=before.custom_buckets
+        ),
+        keeps_classic=section.boolean(
+            "always_scrape_classic_histograms", default=before.keeps_classic
+        ),
+    )
+
+
+def schema_of(factor: float) -> int:
+    """The finest one whose buckets are each at least `factor` times as wide as the one before."""
+    if not factor > 1:
+        return SCHEMA_MAX
+    if factor == math.inf:
+        return SCHEMA_MIN
+    return max(SCHEMA_MIN, min(SCHEMA_MAX, math.floor(-math.log2(math.log2(factor)))))
 
 
 def _protocols(section: Section, before: tuple[str, ...], *, native: bool) -> tuple[str, ...]:
@@ -246,14 +287,14 @@ def _job(section: Section, defaults: Job, folder: Path) -> Job:
     name = section.text("job_name")
     if not name:
         section.problem("job_name", "job_name is empty")
-    job = _shared(section, defaults)
+    section.not_done("scrape_classes", SCRAPE_CLASSES)
+    section.not_done("scrape_class", SCRAPE_CLASSES)
+    job = _shared(section, defaults, folder)
     interval_ms, timeout_ms = _times(section, defaults, name)
     fallback = section.text("fallback_scrape_protocol")
     if fallback and fallback not in PROTOCOLS:
         section.problem("fallback_scrape_protocol", _unknown_protocol(fallback))
-    for key in ("native_histogram_bucket_limit", "native_histogram_min_bucket_factor"):
-        if section.text(key, "0") not in ("0", "0.0"):
-            section.not_done(key, "native histograms are kept as they come")
+    factor = section.number("native_histogram_min_bucket_factor")
     params = section.section("params", "params")
     legacy = job.legacy_names
     job = replace(
@@ -262,6 +303,8 @@ def _job(section: Section, defaults: Job, folder: Path) -> Job:
         interval_ms=interval_ms,
         timeout_ms=timeout_ms,
         fallback_protocol=fallback,
+        histograms=replace(job.histograms, schema_max=schema_of(factor)),
+        limits=replace(job.limits, buckets=section.integer("native_histogram_bucket_limit")),
         metrics_path=section.text("metrics_path", "/metrics"),
         scheme=section.text("scheme", "http"),
         params={key: params.texts(key) for key in params.names()},
@@ -304,7 +347,7 @@ def read_rules(section: Section, key: str, null: str, *, legacy: bool) -> tuple[
 
 def _rule(section: Section, *, legacy: bool) -> Rule | None:
     action = section.text("action", "replace").lower()
-    values = {
+    values: dict[str, Any] = {
         "source_labels": section.texts("source_labels") if "source_labels" in section else None,
         "separator": section.text("separator", DEFAULT_SEPARATOR),
         "regex": section.text("regex", DEFAULT_REGEX),
@@ -313,11 +356,13 @@ def _rule(section: Section, *, legacy: bool) -> Rule | None:
         "replacement": section.text("replacement", DEFAULT_REPLACEMENT),
     }
     section.end()
+    if "" in (values["source_labels"] or ()):
+        section.problem("source_labels", '"" is not a valid label name')
     if action not in ACTIONS:
         section.problem("action", f"unknown relabel action {quote(action)}")
         return None
     try:
-        return Rule(action=action, legacy_names=legacy, **values)  # type: ignore[arg-type]
+        return Rule(action=action, legacy_names=legacy, **values)
     except ValueError as error:
         section.fault(str(error))
         return None

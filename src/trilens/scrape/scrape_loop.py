@@ -3,7 +3,7 @@
 When        at the same moment of each interval (Target.wait_ns). A scrape is stamped with the
             moment at which it was due, if it begins within 1 % of the interval (at most 2 ms)
 A body      of more than INLINE_BYTES is read in another thread, so that it holds up nobody; of
-            RELABELLED_BYTES where new series are relabelled one by one
+            RELABELLED_BYTES where new series are relabelled one by one, which ends with the timeout
 Failed      up is 0, all series that were there get markers of staleness
 Gone        the markers come when two more turns would have passed, unless the target is back then
 Written     one WriteRequest a scrape. While `write` refuses, it is tried again until the next turn;
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -22,18 +23,26 @@ from typing import Final, Literal
 from trilens.clock import Clock
 from trilens.errors import Refused
 from trilens.scrape.exposition import Exposition, Format, Scraped, Scratch
+from trilens.scrape.failure_log import FailureLog
 from trilens.scrape.fetch import BodyTooLarge, Budget, Fetched, Fetcher, ScrapeFailed
 from trilens.scrape.report import Report
 from trilens.scrape.target import Target
 
 TOLERANCE_NS: Final = 2_000_000
 INLINE_BYTES: Final = 1 << 20
-RELABELLED_BYTES: Final = 1 << 16
+RELABELLED_BYTES: Final = 1 << 13
 WRITE_BYTES_MAX: Final = 4 << 20
 METADATA_SCRAPES: Final = 100  # after so many all metadata is written again
 _RETRY_S: Final = 0.5
 _FOR_NOW: Final = ("overloaded", "spool_full", "timeout", "engine_unavailable")
 _log: Final = logging.getLogger("trilens.scrape")
+_NAME: Final = r"[!#$%&'*+.^_`|~\w-]++"
+# Possessive, so that a long header that is none costs no more than its length.
+_CONTENT_TYPE: Final = re.compile(
+    rf"\s*+({_NAME}(?:/{_NAME})?+)\s*+"
+    rf'(?:;\s*+{_NAME}\s*+=\s*+(?:{_NAME}|"(?:[^"\\]|\\.)*+")\s*+)*+;?\s*+',
+    re.ASCII,
+)
 _MEDIA: Final[dict[str, Format]] = {
     "text/plain": "text",
     "application/openmetrics-text": "openmetrics",
@@ -74,11 +83,14 @@ class State:
 class Shared:
     """What all loops of a thread use."""
 
-    def __init__(self, write: Write, clock: Clock, workers: Executor, budget: Budget) -> None:
+    def __init__(
+        self, write: Write, clock: Clock, workers: Executor, budget: Budget, failures: FailureLog
+    ) -> None:
         self.write = write
         self.budget = budget
         self.clock = clock
         self.workers = workers
+        self.failures = failures
         self.scratch = Scratch()
 
 
@@ -209,7 +221,10 @@ class ScrapeLoop:
     def _read_now(
         self, body: bytes, form: Format, time_ms: int, scratch: Scratch, everything: bool
     ) -> Scraped:
-        return self.exposition.read(body, form, time_ms, scratch, all_metadata=everything)
+        return self.exposition.read(
+            body, form, time_ms, scratch, all_metadata=everything,
+            relabels_s_max=self.target.timeout_ms / 1000,
+        )  # fmt: skip
 
     def _note(
         self, scraped: Scraped, error: str, at_ns: int, took_s: float, size_bytes: int
@@ -224,6 +239,11 @@ class ScrapeLoop:
         state.failures += bool(error)
         state.duplicates += scraped.duplicates
         state.out_of_bounds += scraped.out_of_bounds
+        job = self.target.job
+        if error and job.failure_log is not None:
+            self._shared.failures.note(
+                job.failure_log, at_ns=at_ns, message=error, job=job.name, target=self.target.url
+            )
 
     async def _write(self, parts: list[bytes], until_ns: int) -> None:
         for body in joined(parts):
@@ -271,7 +291,8 @@ def joined(parts: list[bytes]) -> list[bytes]:
 
 def format_of(content_type: str, fallback: str) -> Format:
     """Raises ScrapeFailed in Prometheus's words."""
-    media = content_type.split(";", maxsplit=1)[0].strip().lower()
+    found = _CONTENT_TYPE.fullmatch(content_type)
+    media = found[1].lower() if found else ""
     if media in _MEDIA:
         return _MEDIA[media]
     if fallback:
@@ -280,6 +301,10 @@ def format_of(content_type: str, fallback: str) -> Format:
         raise ScrapeFailed(
             "non-compliant scrape target sending blank Content-Type and no "
             "fallback_scrape_protocol specified for target"
+        )
+    if found is None:
+        raise ScrapeFailed(
+            f'cannot parse Content-Type "{content_type}" and no fallback_scrape_protocol for target'
         )
     raise ScrapeFailed(
         f'received unsupported Content-Type "{content_type}" and no '

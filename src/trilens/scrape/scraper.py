@@ -23,13 +23,14 @@ from typing import Final
 import uvloop
 
 from trilens.clock import Clock
+from trilens.scrape.failure_log import FailureLog
 from trilens.scrape.fetch import IN_FLIGHT_BYTES_MAX, Budget
 from trilens.scrape.pool import Pool
 from trilens.scrape.scrape_config import Job, ScrapeConfig
 from trilens.scrape.scrape_loop import Shared, Write
 from trilens.scrape.target import fnv1a
 
-WORKERS: Final = 2
+WORKERS: Final = 4  # a target whose series are all new keeps one for as long as its timeout
 
 
 class Scraper:
@@ -42,6 +43,7 @@ class Scraper:
         self._write = write
         self._body_bytes_max = body_bytes_max
         self._clock = clock
+        self._failures = FailureLog()
         self._secret = secrets.randbits(64)
         self._pools: dict[str, Pool] = {}
         self._is_ready = threading.Event()
@@ -63,6 +65,7 @@ class Scraper:
         asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(grace_s)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(grace_s)
+        self._failures.stop(grace_s)
 
     def pools(self) -> list[Pool]:
         return list(self._pools.values())
@@ -77,7 +80,7 @@ class Scraper:
         asyncio.set_event_loop(self._loop)
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="scrape-read")
         budget = Budget(self._body_bytes_max)
-        self._shared = Shared(self._write, self._clock, self._workers, budget)
+        self._shared = Shared(self._write, self._clock, self._workers, budget, self._failures)
         self._loop.call_soon(self._is_ready.set)
         try:
             self._loop.run_forever()

@@ -8,7 +8,7 @@ kept         labels that do not begin with __: each sample gets them
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 from urllib.parse import quote as quote_url
@@ -20,11 +20,23 @@ from trilens.query.promql.durations import parse_duration, print_duration
 from trilens.query.promql.literals import quote
 from trilens.scrape.discovery_groups import Group
 from trilens.scrape.relabel import Labels, relabel
-from trilens.scrape.scrape_config import Job
+from trilens.scrape.scrape_config import Histograms, Job
 
 _FNV_START: Final = 0xCBF29CE484222325
 _FNV_PRIME: Final = 0x100000001B3
 _MASK: Final = (1 << 64) - 1
+UNIX_SOCKET: Final = "__unix_socket__"
+_HISTOGRAMS: Final = (
+    "convert_classic_histograms_to_nhcb",
+    "always_scrape_classic_histograms",
+    "scrape_native_histograms",
+)
+# As Go's ParseBool; an empty label is one that is not there.
+_TRUTHS: Final[Mapping[str, bool | None]] = {
+    **dict.fromkeys(("1", "t", "T", "TRUE", "true", "True"), True),
+    **dict.fromkeys(("0", "f", "F", "FALSE", "false", "False"), False),
+    "": None,
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +49,12 @@ class Target:
     url: str
     interval_ms: int
     timeout_ms: int
+    histograms: Histograms
+
+    @property
+    def unix_socket(self) -> str:
+        """The path of the socket that it is asked over; empty for its address."""
+        return self.labels.get(UNIX_SOCKET, "")
 
     @cached_property
     def shown_labels(self) -> Labels:
@@ -104,6 +122,11 @@ def discovered_labels(job: Job, group: Mapping[str, str], target: Mapping[str, s
         "__metrics_path__": job.metrics_path,
         "__scheme__": job.scheme,
     }
+    said = job.histograms
+    for name, value in zip(
+        _HISTOGRAMS, (said.custom_buckets, said.keeps_classic, said.native), strict=True
+    ):
+        of_job[f"__{name}__"] = "true" if value else "false"
     of_job |= {f"__param_{name}": values[0] for name, values in job.params.items() if values}
     return of_job | labels
 
@@ -125,9 +148,26 @@ def relabelled(job: Job, discovered: Mapping[str, str]) -> Target | None:
             "scrape timeout cannot be greater than scrape interval "
             f"({quote(labels['__scrape_timeout__'])} > {quote(labels['__scrape_interval__'])})"
         )
+    histograms = _histograms(labels, job.histograms)
     labels = {name: value for name, value in labels.items() if not name.startswith("__meta_")}
     labels.setdefault("instance", address)
-    return Target(job, discovered, labels, _url(job, labels), interval_ms, timeout_ms)
+    return Target(job, discovered, labels, _url(job, labels), interval_ms, timeout_ms, histograms)
+
+
+def _histograms(labels: Mapping[str, str], before: Histograms) -> Histograms:
+    """Raises ValueError."""
+    said = []
+    for name in _HISTOGRAMS:
+        text = labels.get(f"__{name}__", "")
+        if text not in _TRUTHS:
+            what = name.replace("_", " ")
+            raise ValueError(
+                f"error parsing {what}: strconv.ParseBool: parsing {quote(text)}: invalid syntax"
+            )
+        said.append(_TRUTHS[text])
+    defaults = (before.custom_buckets, before.keeps_classic, before.native)
+    found = [default if one is None else one for one, default in zip(said, defaults, strict=True)]
+    return replace(before, custom_buckets=found[0], keeps_classic=found[1], native=found[2])
 
 
 def _duration_ms(labels: Mapping[str, str], what: str) -> int:

@@ -2,8 +2,8 @@
 
 in a pod      the service account that Kubernetes mounts; its token is read again for each request
 api_server    a URL, with the http_config beside it
-kubeconfig    the current context of a file: token, client certificate or basic authentication. A
-              program that gets a token (`exec`) is not run, and says so
+kubeconfig    the current context of a file: token, client certificate, basic authentication, or a
+              program that says who we are (`exec`)
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from trilens.config_files.problems import FileRefused, Problems
 from trilens.config_files.section import Section
 from trilens.config_files.yaml_nodes import read_file, read_yaml
 from trilens.scrape.kubernetes.config import KubernetesDiscovery
+from trilens.scrape.kubernetes.exec_credentials import ExecPlugin, cluster_info, read_exec
 
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -35,6 +36,7 @@ class Access:
     server: str
     client: HttpConfig
     namespaces: tuple[str, ...]
+    plugin: ExecPlugin | None = None
 
 
 def access_of(discovery: KubernetesDiscovery) -> Access:
@@ -43,8 +45,8 @@ def access_of(discovery: KubernetesDiscovery) -> Access:
         return Access(discovery.api_server.rstrip("/"), discovery.client, discovery.namespaces)
     try:
         if discovery.kubeconfig is not None:
-            server, client = _of_kubeconfig(discovery.kubeconfig)
-            return Access(server.rstrip("/"), client, discovery.namespaces)
+            server, client, plugin = _of_kubeconfig(discovery.kubeconfig)
+            return Access(server.rstrip("/"), client, discovery.namespaces, plugin)
         return _in_pod(discovery)
     except (OSError, UnicodeDecodeError, FileRefused) as error:
         raise NoAccess(str(error)) from None
@@ -68,16 +70,16 @@ def _in_pod(discovery: KubernetesDiscovery) -> Access:
     return Access(f"https://{host}:{port}", client, namespaces)
 
 
-def _of_kubeconfig(path: Path) -> tuple[str, HttpConfig]:
+def _of_kubeconfig(path: Path) -> tuple[str, HttpConfig, ExecPlugin | None]:
     """Raises NoAccess, FileRefused."""
     problems = Problems(str(path))
     root = Section(read_yaml(read_file(path), str(path)), "a kubeconfig", problems)
     context = _named(root, "contexts", root.text("current-context")).section("context", "context")
     cluster = _named(root, "clusters", context.text("cluster")).section("cluster", "cluster")
     user = _named(root, "users", context.text("user")).section("user", "user")
-    for key in ("exec", "auth-provider"):
-        if key in user:
-            user.problem(key, f"{key} is not supported: programs that get tokens are not run")
+    user.not_done("auth-provider", "Kubernetes has put exec in its place")
+    for key in ("as", "as-uid", "as-groups", "as-user-extra"):
+        user.not_done(key, "nobody is impersonated")
     server = cluster.text("server")
     if not server:
         cluster.fault("no server is named")
@@ -98,8 +100,9 @@ def _of_kubeconfig(path: Path) -> tuple[str, HttpConfig]:
         tls=tls,
         proxy=Proxy(proxy) if proxy else None,
     )
+    plugin = read_exec(user, cluster_info(cluster, client), path.parent)
     problems.raise_any()
-    return server, client
+    return server, client, plugin
 
 
 def _named(root: Section, key: str, name: str) -> Section:

@@ -10,6 +10,7 @@ from trilens.scrape.discovery_groups import TARGETS_MAX, Group
 from trilens.scrape.kubernetes.access import Access, NoAccess, access_of
 from trilens.scrape.kubernetes.config import KubernetesDiscovery
 from trilens.scrape.kubernetes.endpoints import endpoints_group, slice_group
+from trilens.scrape.kubernetes.exec_credentials import ExecLogin
 from trilens.scrape.kubernetes.objects import (
     Known,
     ingress_group,
@@ -50,8 +51,18 @@ async def follow(
             await asyncio.sleep(ACCESS_S)
     changed = asyncio.Event()
     resources = resources_of(discovery)
+    # All stores are one client: they share a token, and the program that says it.
+    login = ExecLogin(access.plugin, access.client.tls) if access.plugin is not None else None
     stores = [
-        Store(resource, namespace, access, discovery.selectors, changed=changed.set, fail=fail)
+        Store(
+            resource,
+            namespace,
+            access,
+            discovery.selectors,
+            login=login,
+            changed=changed.set,
+            fail=fail,
+        )
         for resource in resources
         for namespace in _namespaces(resource, access)
     ]

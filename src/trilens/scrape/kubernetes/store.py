@@ -24,9 +24,11 @@ import orjson
 
 from trilens.http_out.authorization import Authorization
 from trilens.http_out.client import Client, why
+from trilens.http_out.pieces import pieces
 from trilens.http_out.tls import TlsContext
 from trilens.scrape.kubernetes.access import Access
 from trilens.scrape.kubernetes.config import Selector
+from trilens.scrape.kubernetes.exec_credentials import ExecLogin
 from trilens.scrape.kubernetes.resources import Object, Resource, key_of, trimmed
 
 PAGE_OBJECTS: Final = 500
@@ -37,6 +39,7 @@ WATCH_S: Final = 300
 RETRY_S_MIN: Final = 0.8
 RETRY_S_MAX: Final = 30.0
 WATCH_S_MIN: Final = 1.0  # a watch that ends sooner is followed by a pause
+_UNAUTHORIZED: Final = 401
 _GONE: Final = 410
 _TOO_MANY: Final = 429
 
@@ -65,6 +68,7 @@ class Store:
         access: Access,
         selectors: tuple[Selector, ...],
         *,
+        login: ExecLogin | None = None,
         changed: Callable[[], None],
         fail: Callable[[str], None],
     ) -> None:
@@ -83,10 +87,11 @@ class Store:
         self._fail = fail
         self._client = Client(
             access.client,
-            authorization=Authorization(access.client),
-            tls=TlsContext(access.client.tls),
+            authorization=login or Authorization(access.client),
+            tls=login or TlsContext(access.client.tls),
             headers={"accept": "application/json", "accept-encoding": "identity"},
         )
+        self._login = login
         self._version = ""
         self._page_objects = PAGE_OBJECTS
         self._has_failed = False
@@ -182,14 +187,19 @@ class Store:
             **self._query, "watch": "1", "resourceVersion": self._version,
             "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCH_S),
         }  # fmt: skip
-        rest = b""
+        parts: list[bytes] = []  # of an event that is not whole yet
+        size = 0
         async with aclosing(self._asked(query, WATCH_S + REQUEST_S)) as chunks:
             async for chunk in chunks:
-                *lines, rest = (rest + chunk).split(b"\n")
-                if len(rest) > BYTES_MAX:
+                parts.append(chunk)
+                size += len(chunk)
+                if b"\n" in chunk:
+                    *lines, rest = b"".join(parts).split(b"\n")
+                    parts, size = [rest], len(rest)
+                    if sum(self._take(_object(line)) for line in lines if line.strip()):
+                        self._changed()
+                if size > BYTES_MAX:
                     raise _Failed(f"an event of more than {BYTES_MAX} bytes")
-                if sum(self._take(_object(line)) for line in lines if line.strip()):
-                    self._changed()
 
     def _take(self, event: dict[str, Any]) -> bool:
         """Whether something has changed. Raises _Failed, _Outdated."""
@@ -224,12 +234,15 @@ class Store:
             try:
                 if response.status_code == _GONE:
                     raise _Outdated
+                if response.status_code == _UNAUTHORIZED and self._login is not None:
+                    self._login.refused()
+                    raise _Failed("HTTP status 401")
                 if response.status_code // 100 != 2:
                     raise _Failed(f"HTTP status {response.status_code}", _after_s(response))
                 if self._has_failed:
                     self._has_failed = False
                     self._changed()
-                async for chunk in response.stream:  # type: ignore[union-attr]
+                async for chunk in pieces(response):
                     yield chunk
             finally:
                 await response.aclose()
