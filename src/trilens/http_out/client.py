@@ -32,8 +32,10 @@ class Client:
         authorization: Authorization,
         tls: TlsContext,
         headers: Mapping[str, str] | None = None,
+        connections_max: int = 2,
     ) -> None:
         self._config = config
+        self._connections_max = connections_max
         self._authorization = authorization
         self._tls = tls
         self._headers = {"user-agent": USER_AGENT, **(headers or {})}
@@ -49,9 +51,11 @@ class Client:
         content: bytes = b"",
         headers: Mapping[str, str] | None = None,
         is_trusted: bool = True,
+        server_name: str = "",
     ) -> httpx.Response:
         """Its body is not read yet; the caller closes it. `is_trusted` hosts get credentials.
         `headers`, in small letters, take the place of others.
+        `server_name` is whose certificate is wanted where the URL has an address.
 
         Raises OSError, ValueError, httpx.HTTPError.
         """
@@ -66,8 +70,8 @@ class Client:
         extensions: dict[str, object] = {
             "timeout": dict.fromkeys(("connect", "read", "write", "pool"), timeout_s)
         }
-        if self._config.tls.server_name:
-            extensions["sni_hostname"] = self._config.tls.server_name
+        if self._config.tls.server_name or server_name:
+            extensions["sni_hostname"] = self._config.tls.server_name or server_name
         request = httpx.Request(method, url, headers=sent, content=content, extensions=extensions)
         return await (await self._connection(url)).handle_async_request(request)
 
@@ -86,7 +90,9 @@ class Client:
                 verify=context,
                 proxy=proxy_of(self._config.proxy, url),
                 limits=httpx.Limits(
-                    max_connections=2, max_keepalive_connections=1, keepalive_expiry=IDLE_S
+                    max_connections=self._connections_max,
+                    max_keepalive_connections=self._connections_max - 1,
+                    keepalive_expiry=IDLE_S,
                 ),
             )
         return self._transport

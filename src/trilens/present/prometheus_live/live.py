@@ -8,6 +8,7 @@ from typing import Protocol
 
 from trilens.alert.backfill import Backfilled
 from trilens.alert.group import Group
+from trilens.remote_write_out.state import DestinationState
 from trilens.scrape.pool import Pool
 
 
@@ -38,6 +39,9 @@ class Live(Protocol):
     def alertmanagers(self) -> tuple[list[str], list[str]]:
         """URLs: of those that are told, and of those that relabelling leaves out."""
 
+    def destinations(self) -> Sequence[DestinationState]:
+        """Of remote_write, in the order of the file."""
+
     def reload(self) -> None:
         """Raises FileRefused: then nothing has changed."""
 
@@ -61,6 +65,9 @@ class Nothing:
 
     def alertmanagers(self) -> tuple[list[str], list[str]]:
         return [], []
+
+    def destinations(self) -> Sequence[DestinationState]:
+        return ()
 
     def reload(self) -> None:
         pass
