@@ -137,7 +137,7 @@ def _destination(
         send_native_histograms=section.boolean("send_native_histograms", default=False)
         or message == V2,
         round_robin_dns=section.boolean("round_robin_dns", default=False),
-        client=read_http(section, Files(folder, are_checked=True)),
+        client=read_http(section, Files(folder)),
         sigv4=read_sigv4(section) if "sigv4" in section else None,
         queue=_queue(section.section("queue_config", "queue_config")),
         metadata=_metadata(section.section("metadata_config", "metadata_config")),
@@ -205,7 +205,7 @@ def _queue(section: Section) -> Queue:
     for key in ("max_shards", "min_shards", "max_samples_per_send", "capacity"):
         if getattr(found, key) <= 0:
             section.problem(key, f"remote write queue {key} must be positive")
-    if found.min_shards > found.max_shards:
+    if found.min_shards > found.max_shards > 0:
         text = "remote write queue min_shards must not be greater than max_shards"
         section.problem("min_shards", text)
     if found.max_backoff_ms < found.min_backoff_ms:
