@@ -172,7 +172,7 @@ remote_write:
     send_exemplars: true
 """
     far, first, second = read(tmp_path, text)
-    assert far.queue == Queue(9, 8, 2, 7, 6000, 1, 2, False, 3_600_000)  # noqa: FBT003
+    assert far.queue == Queue(9, 8, 2, 7, 6000, 1, 2, False, 3_600_000)
     assert far.metadata == MetadataSending(is_sent=False, interval_ms=3000, max_samples_per_send=4)
     assert (far.key, far.timeout_ms, far.protobuf_message) == ("far", 5000, V2)
     assert far.external_labels == (("a", "y"), ("b", "x"))

@@ -113,10 +113,12 @@ def a_receiver(port: int = 0) -> Iterator[Receiver]:
     server = Receiver(port)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def post(url: str, body: bytes) -> None:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -42,7 +43,6 @@ UNIT_ROWS: Final = 500_000
 UNIT_BATCHES: Final = 200
 PAUSE_S: Final = 0.5
 PAUSE_S_MAX: Final = 15.0
-FAMILIES_EVERY_S: Final = 60.0
 SAY_EVERY_S: Final = 60.0
 SAY_AGAIN_S: Final = 1.0  # something else
 _log: Final = logging.getLogger("trilens.remote_write")
@@ -72,8 +72,8 @@ class Destination:
         self._reader = Reader(config, engine)
         self._news = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._said_at_s = -SAY_EVERY_S
-        self._families_at_s = -FAMILIES_EVERY_S
+        self._said_at_s = -math.inf
+        self._families_at_s = -math.inf
         self._oldest: LoadedBatch | None = None
         self.cursor = Cursor(directory, config.key)
         self.cursor.open(Place(log.next_index, log.rows))
@@ -266,7 +266,7 @@ class Destination:
         if not self.config.is_v2:
             return
         now_s = self._clock.monotonic_ns() / 1e9
-        if now_s - self._families_at_s >= FAMILIES_EVERY_S:
+        if now_s - self._families_at_s >= self.config.metadata.interval_ms / 1000:
             await _in_thread(lambda: self._reader.series.know_families(self._reader.ask()))
             self._families_at_s = now_s
 

@@ -126,7 +126,7 @@ class Reader:
         if of_otlp:
             self._read_otlp(_Batches(of_otlp, part, parts), ask, pieces, points)
         content = pieces.content()
-        content.points, content.point_keys = points.sorted()
+        content.points, content.point_keys = points.sorted(is_v2=self._config.is_v2)
         content.left_out = points.left_out
         self._choose(content, oldest_ms)
         return content
@@ -174,6 +174,10 @@ class Reader:
             for name, kind in (("time", np.int64), ("start", np.int64), ("value", np.float64))
         ]
         mixed = self._read_histograms(batches, ask, points)
+        if self._config.send_exemplars:
+            marked = self._read_exemplars(batches, ask, points)
+            # In 2.0 no exemplar may come without a sample of its series.
+            mixed = np.union1d(mixed, marked) if self._config.is_v2 else mixed
         if len(mixed) and len(ids):
             is_mixed = np.isin(ids, mixed)
             self._add_samples(batches, ask, points, ids[is_mixed],
@@ -182,8 +186,6 @@ class Reader:
         if len(ids):
             places = self.series.find(ids, ask, *batches.ids(SAMPLES))
             pieces.add(ids, places, *columns)
-        if self._config.send_exemplars:
-            self._read_exemplars(batches, ask, points)
 
     def _read_histograms(self, batches: _Batches, ask: Asker, points: _Points) -> NDArray[Any]:
         """Identities of series that have any."""
@@ -219,7 +221,8 @@ class Reader:
             body = sample_body(time_ms, bits, start_ms if self._config.is_v2 else 0)
             points.add(named[number], number, time_ms, "samples", body)
 
-    def _read_exemplars(self, batches: _Batches, ask: Asker, points: _Points) -> None:
+    def _read_exemplars(self, batches: _Batches, ask: Asker, points: _Points) -> NDArray[np.uint64]:
+        """Identities of series that have any."""
         bound = Bound()
         rows = ask.rows(
             bound.statement(
@@ -230,7 +233,7 @@ class Reader:
             )
         )
         if not rows:
-            return
+            return np.empty(0, np.uint64)
         ids = np.array([int(row["id"]) for row in rows], np.uint64)
         named = self.series.pointed(ids, ask, *batches.ids(EXEMPLARS))
         for row in rows:
@@ -239,6 +242,7 @@ class Reader:
             time_ms, number = int(row["time"]), int(row["id"])
             body = exemplar_body(time_ms, int(row["bits"]))
             points.add(named[number], number, time_ms, "exemplars", body, own=labels)
+        return ids
 
     # --- OTLP
 
@@ -340,7 +344,15 @@ class _Points:
         if count:
             self.left_out[reason] = self.left_out.get(reason, 0) + count
 
-    def sorted(self) -> tuple[list[Point], list[int]]:
-        """By series and time, exemplars last."""
-        self.found.sort(key=lambda one: one[:3])
+    def sorted(self, *, is_v2: bool) -> tuple[list[Point], list[int]]:
+        """By series and time. In 1.0 exemplars come last, in 2.0 with their series, or not at all
+        where that has nothing else.
+        """
+        if is_v2:
+            whole = {key for is_exemplar, key, *_ in self.found if not is_exemplar}
+            kept = [one for one in self.found if one[1] in whole]
+            self.leave_out("alone", len(self.found) - len(kept))
+            self.found = sorted(kept, key=lambda one: (one[1], one[0], one[2]))
+        else:
+            self.found.sort(key=lambda one: one[:3])
         return [one[3] for one in self.found], [one[1] for one in self.found]
