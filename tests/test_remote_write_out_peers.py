@@ -163,8 +163,9 @@ def test_a_peer_has_every_sample(tmp_path, message, program) -> None:
             ).json()["data"]  # fmt: skip
             assert exemplars, "no exemplar has come"
             if program is None:
-                found = httpx.get(f"{peer}/api/v1/metadata?metric=shop_requests").json()["data"]
-                assert found["shop_requests"][0]["help"] == "Requests of the shop."
+                found = httpx.get(f"{peer}/api/v1/metadata").json()["data"]
+                family = "shop_requests_total" if message == V2_MESSAGE else "shop_requests"
+                assert found[family][0]["help"] == "Requests of the shop.", found
             metrics = httpx.get(f"{source.url}/metrics").text
             assert "trilens_remote_write_dropped_total{" not in metrics, metrics
 
