@@ -208,6 +208,7 @@ class Server:
             directory=settings.data_dir,
             batches=self._batches,
             limits=_query_limits(settings).promql,
+            shown_until_ns=self._loader.samples_shown_until_ns,
             external_url=settings.external_url or f"http://{settings.http}",
             body_bytes_max=max(_in_flight_bytes_max(settings) // 2, IN_FLIGHT_BYTES_MIN),
             clock=self._clock,
