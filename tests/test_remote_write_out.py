@@ -120,8 +120,12 @@ def test_a_receiver_that_fails_then_recovers_gets_everything_once(tmp_path, rece
         assert in_order(found)
         assert measured(program.url, "trilens_remote_write_retries_total") >= 8
         assert measured(program.url, "trilens_remote_write_dropped_total") == 0
-        (state,) = httpx.get(f"{program.url}/api/v1/remote_write").json()["data"]
-        assert (state["waitingRows"], state["lagSeconds"], state["lastError"]) == (0, 0, "")
+
+        def state_now() -> tuple[int, float, str]:
+            (state,) = httpx.get(f"{program.url}/api/v1/remote_write").json()["data"]
+            return state["waitingRows"], state["lagSeconds"], state["lastError"]
+
+        wait_until(lambda: state_now() == (0, 0, ""))
 
 
 def test_what_is_refused_for_good_is_dropped_and_the_rest_goes_on(tmp_path, receiver) -> None:
@@ -144,8 +148,13 @@ def test_one_that_is_away_hurts_only_itself_and_what_it_missed_comes_later(tmp_p
         now_ms = int(time.time() * 1000)
         write(program.url, [series_of("w", n, [(now_ms, n)]) for n in range(50)])
         wait_until(lambda: len(receiver.samples("w")) == 50)
-        first, second = httpx.get(f"{program.url}/api/v1/remote_write").json()["data"]
-        assert (first["waitingRows"], second["waitingRows"] > 0) == (0, True)
+
+        def waiting() -> list[int]:
+            states = httpx.get(f"{program.url}/api/v1/remote_write").json()["data"]
+            return [one["waitingRows"] for one in states]
+
+        wait_until(lambda: waiting()[0] == 0)
+        assert waiting()[1] > 0
         program.stop()
         program.start()
         with a_receiver(port) as other:

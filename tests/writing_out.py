@@ -34,8 +34,12 @@ class Receiver(ThreadingHTTPServer):
         self.headers: list[dict[str, str]] = []
         self.answer: Callable[[int], tuple[int, dict[str, str]]] = lambda _: (204, {})
         self.pause_s = 0.0
+        self.knows_2 = True
         self.seen = 0
         self.lock = threading.Lock()
+
+    def handle_error(self, *_: object) -> None:
+        """Whoever sends may be killed."""
 
     @property
     def url(self) -> str:
@@ -95,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 receiver.refused += 1
         self.send_response(status)
-        if is_v2 and status // 100 == 2:
+        if is_v2 and status // 100 == 2 and receiver.knows_2:
             self.send_header("X-Prometheus-Remote-Write-Samples-Written", "1")
         for name, value in headers.items():
             self.send_header(name, value)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 import zlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -59,7 +60,7 @@ class Place:
 
 
 class Cursor:
-    """For one thread at a time."""
+    """A move may be made while one that nobody waits for any more is: the later one counts."""
 
     def __init__(self, directory: Path, key: str, disk: Disk | None = None) -> None:
         self._directory = directory
@@ -67,6 +68,7 @@ class Cursor:
         self._path = directory / (hashlib.sha256(key.encode()).hexdigest()[:16] + SUFFIX)
         self._disk = disk or OsDisk()
         self.place = Place(0, 0)
+        self._moving = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -88,6 +90,11 @@ class Cursor:
 
     def move(self, place: Place) -> None:
         """Returns when it is synced. Raises OSError: then nothing has changed."""
+        with self._moving:
+            self._move(place)
+            self.place = place
+
+    def _move(self, place: Place) -> None:
         content = orjson.dumps({"key": self._key, **asdict(place)})
         beside = self._path.with_suffix(".new")
         if beside.exists():
@@ -100,10 +107,6 @@ class Cursor:
             self._disk.close(descriptor)
         self._disk.rename(beside, self._path)
         self._disk.sync_directory(self._directory)
-        self.place = place
-
-    def remove(self) -> None:
-        self._path.unlink(missing_ok=True)
 
 
 def _place_of(content: bytes) -> Place:

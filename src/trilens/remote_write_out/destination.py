@@ -29,6 +29,7 @@ from trilens.clock import Clock
 from trilens.errors import Refused
 from trilens.measures import Measures
 from trilens.prometheus_config.remote_write import RemoteWrite
+from trilens.query.sql_errors import SqlFailed
 from trilens.remote_write_out.cursor import Cursor, Place, Unit
 from trilens.remote_write_out.endpoint import Endpoint, NotTaken
 from trilens.remote_write_out.rare_points import metadata_body
@@ -40,9 +41,12 @@ from trilens.store.engine import Engine
 from trilens.store.loaded_batches import LoadedBatch, LoadedBatches
 
 UNIT_ROWS: Final = 500_000
+UNIT_ROWS_MIN: Final = 10_000
 UNIT_BATCHES: Final = 200
 PAUSE_S: Final = 0.5
 PAUSE_S_MAX: Final = 15.0
+OUT_OF_MEMORY: Final = 241
+PROGRESS_EVERY_S: Final = 1.0
 SAY_EVERY_S: Final = 60.0
 SAY_AGAIN_S: Final = 1.0  # something else
 _log: Final = logging.getLogger("trilens.remote_write")
@@ -74,6 +78,7 @@ class Destination:
         self._stopping = asyncio.Event()
         self._said_at_s = -math.inf
         self._families_at_s = -math.inf
+        self._unit_rows = UNIT_ROWS
         self._oldest: LoadedBatch | None = None
         self.cursor = Cursor(directory, config.key)
         self.cursor.open(Place(log.next_index, log.rows))
@@ -96,6 +101,8 @@ class Destination:
                     await self._step()
                     pause_s = PAUSE_S
                 except (Refused, OSError) as error:  # engine, disk
+                    if isinstance(error, SqlFailed) and error.clickhouse_code == OUT_OF_MEMORY:
+                        await self._shrink()
                     self._note(f"what is to be sent cannot be read: {error}")
                     await self._rest(pause_s)
                     pause_s = min(pause_s * 2, PAUSE_S_MAX)
@@ -136,6 +143,12 @@ class Destination:
         if not self._stopping.is_set():
             await self._send_unit(place, unit)
 
+    async def _shrink(self) -> None:
+        """The engine has no room for a unit of this size."""
+        self._unit_rows = max(self._unit_rows // 2, UNIT_ROWS_MIN)
+        with suppress(OSError):
+            await self._move(replace(self.cursor.place, unit=None))
+
     async def _next_unit(self, place: Place) -> Place | None:
         """Waits for it. None where there is nothing yet, or never will be."""
         self._news.clear()
@@ -150,7 +163,7 @@ class Destination:
             return None
         if found[0].rows_before > place.rows:
             self._drop("gone", found[0].rows_before - place.rows)
-        chosen = _chosen(found)
+        chosen = _chosen(found, self._unit_rows)
         rows = sum(one.rows for one in chosen)
         queue = self.config.queue
         age_s = (self._clock.now_ns() - found[0].loaded_at_ns) / 1e9
@@ -165,7 +178,7 @@ class Destination:
         unit = Unit(
             end=chosen[-1].index + 1,
             rows=whole,
-            parts=max(1, -(-rows // UNIT_ROWS)),
+            parts=max(1, -(-rows // self._unit_rows)),
             part=0,
             shards=self.shards,
             plan=self._plan(),
@@ -198,8 +211,11 @@ class Destination:
             for place_of, shard in enumerate(shards)
         ]
         try:
-            await asyncio.gather(*sending)
-        except asyncio.CancelledError:
+            await self._wait(sending, place, unit, done)
+        except BaseException:
+            for task in sending:
+                task.cancel()
+            await asyncio.gather(*sending, return_exceptions=True)
             await self._keep_progress(place, unit, done)
             raise
         if all(count == len(shard) for count, shard in zip(done, shards, strict=True)):
@@ -207,9 +223,23 @@ class Destination:
         else:
             await self._keep_progress(place, unit, done)
 
+    async def _wait(
+        self, sending: Sequence[asyncio.Task[None]], place: Place, unit: Unit, done: list[int]
+    ) -> None:
+        """For all of them; meanwhile it is noted how far they are, so that little is repeated."""
+        left = set(sending)
+        while left:
+            over, left = await asyncio.wait(left, timeout=PROGRESS_EVERY_S)
+            for task in over:
+                task.result()
+            if left:
+                await self._keep_progress(place, unit, done)
+
     async def _keep_progress(self, place: Place, unit: Unit, done: Sequence[int]) -> None:
+        """A disk that fails may cost a repetition, no more."""
         if any(done):
-            await self._move(replace(place, unit=replace(unit, done=tuple(done))))
+            with suppress(OSError):
+                await self._move(replace(place, unit=replace(unit, done=tuple(done))))
 
     async def _send_shard(self, shard: Shard, done: list[int], place: int) -> None:
         """`done[place]` requests were answered before. The next is written while one is sent."""
@@ -318,7 +348,7 @@ class Destination:
         elif behind <= 0:
             self.shards = max(self.shards // 2, queue.min_shards)
         # A shard without a whole request of its own only makes requests small.
-        whole = max(1, min(rows, UNIT_ROWS) // queue.max_samples_per_send)
+        whole = max(1, min(rows, self._unit_rows) // queue.max_samples_per_send)
         self.shards = max(queue.min_shards, min(self.shards, whole))
 
     def _count(self, request: Request, seconds: float) -> None:
@@ -349,12 +379,12 @@ def _written(shard: Shard, nth: int) -> Request:
     return shard.request(nth)
 
 
-def _chosen(found: Sequence[LoadedBatch]) -> Sequence[LoadedBatch]:
+def _chosen(found: Sequence[LoadedBatch], rows_max: int) -> Sequence[LoadedBatch]:
     """As many as fit a unit; the first in any case."""
     rows = 0
     for count, one in enumerate(found):
         rows += one.rows
-        if rows > UNIT_ROWS and count:
+        if rows > rows_max and count:
             return found[:count]
     return found
 

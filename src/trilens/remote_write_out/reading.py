@@ -51,7 +51,7 @@ from trilens.remote_write_out.write_requests import Labels, Rows
 from trilens.store.engine import Engine
 from trilens.store.loaded_batches import LoadedBatch
 
-LIMITS: Final = AskLimits(seconds=60.0, memory_bytes=1 << 30, result_rows=20_000_000)
+LIMITS: Final = AskLimits(seconds=300.0, memory_bytes=1 << 30, result_rows=20_000_000)
 IDENTITIES_MAX: Final = 100_000
 _NAMED_IDS_MAX: Final = 5000
 _TIMES: Final = (
