@@ -170,7 +170,6 @@ NOT_DONE = [
     ("scrape_classes: [{name: x}]\n", 3, "scrape classes are of the Prometheus Operator"),
     ("  proxy_url: socks5://x\n", 3, "only http and https"),
     ("  authorization:\n    credentials_ref: x\n", 4, "credentials_ref is not supported"),
-    ('remote_write: [{url: "http://x/write"}]\n', 3, "remote_write is not supported"),
     (
         AM + "  - {sigv4: {use_fips_sts_endpoint: true}}\n",
         5,

@@ -204,10 +204,10 @@ def test_check_says_what_is_wrong_without_starting(tmp_path):
         "tests.yml: 1 of 1 tests hold",
     ]
     (tmp_path / "prometheus.yml").write_text(
-        "scrape_configs: [{job_name: a}]\nrule_files: [rules.yml]\nremote_write: [{url: x}]\n"
+        "scrape_configs: [{job_name: a}]\nrule_files: [rules.yml]\nremote_read: [{url: x}]\n"
     )
     (tmp_path / "rules.yml").write_text("groups: [{name: g, rules: [{record: r, expr: (}]}]")
     done = check("prometheus.yml")
     assert done.returncode == 1
-    assert "prometheus.yml:3:15: remote_write is not supported" in done.stderr
+    assert "prometheus.yml:3:14: remote_read is not supported" in done.stderr
     assert "rules.yml:1:47: " in done.stderr

@@ -57,6 +57,7 @@ from trilens.store.engine import Engine, EngineBusy
 from trilens.store.engine_config import body_bytes_max, message_bytes_max
 from trilens.store.engine_embedded import EmbeddedEngine
 from trilens.store.engine_remote import RemoteEngine
+from trilens.store.loaded_batches import LoadedBatches
 from trilens.store.loader import Loader
 from trilens.store.migrate import migrate
 from trilens.store.retention import TABLES, Limit, Retention
@@ -106,15 +107,8 @@ class Server:
         self._spool.other_bytes = self._letters.size_bytes
         self._engine = _engine(settings, self.measures)
         self._cache = _cache(settings, self._engine.engine)
-        self._loader = Loader(
-            self._engine.engine,
-            self._spool,
-            self._letters,
-            self.measures,
-            self._clock,
-            logging.getLogger("trilens.loader"),
-            body_bytes_max=body_bytes_max(_engine_bytes(settings)),
-        )
+        self._batches = LoadedBatches(settings.data_dir / "remote_write", self._clock)
+        self._loader = self._made_loader()
         self._retention = Retention(
             self._engine.engine,
             {signal: Limit(*settings.retention(signal)) for signal in TABLES},
@@ -142,6 +136,18 @@ class Server:
         self._is_stopping = threading.Event()
         self.failure: Exception | None = None
         self.failed = asyncio.Event()
+
+    def _made_loader(self) -> Loader:
+        return Loader(
+            self._engine.engine,
+            self._spool,
+            self._letters,
+            self.measures,
+            self._clock,
+            logging.getLogger("trilens.loader"),
+            body_bytes_max=body_bytes_max(_engine_bytes(self.settings)),
+            loaded=self._batches,
+        )
 
     async def start(self) -> None:
         """Returns when all addresses are served; the engine may still be on its way."""
@@ -200,6 +206,7 @@ class Server:
             self._engine.engine,
             self._intake,
             directory=settings.data_dir,
+            batches=self._batches,
             limits=_query_limits(settings).promql,
             shown_until_ns=self._loader.samples_shown_until_ns,
             external_url=settings.external_url or f"http://{settings.http}",

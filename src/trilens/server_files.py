@@ -39,17 +39,21 @@ from trilens.notify.notifier import Notifier
 from trilens.present.prometheus_live.live import Reloads
 from trilens.present.prometheus_query import PromqlLimits
 from trilens.prometheus_config.file import PrometheusConfig, load
+from trilens.prometheus_config.remote_write import RemoteWrite
 from trilens.query.promql_cache.sample_cache import SampleCache
 from trilens.query.promql_values.labels import set_labels
 from trilens.query.promql_values.values import Labels
 from trilens.receive.exchange import Request
 from trilens.receive.listener import Intake
+from trilens.remote_write_out.destinations import Destinations
+from trilens.remote_write_out.state import DestinationState
 from trilens.rule_packs.packs import read_packs
 from trilens.scrape.pool import Pool
 from trilens.scrape.relabel import relabel
 from trilens.scrape.scraper import Scraper, on_loop
 from trilens.server_rules import FORMAT, ServerRules, log_notices
 from trilens.store.engine import Engine
+from trilens.store.loaded_batches import LoadedBatches
 
 STOP_S_MAX: Final = 2.0
 
@@ -103,6 +107,10 @@ def read(files: Files, clock: Clock) -> Read:
     return Read(prometheus, alertmanager, groups)
 
 
+def _remote_writes(found: Read) -> tuple[RemoteWrite, ...]:
+    return () if found.prometheus is None else found.prometheus.remote_writes
+
+
 class ServerFiles:
     """start(), start_rules() and stop() are called once each, in this order; none of them, nor
     reload(), on the event loop.
@@ -115,6 +123,7 @@ class ServerFiles:
         intake: Intake,
         *,
         directory: Path,
+        batches: LoadedBatches,
         limits: PromqlLimits,
         shown_until_ns: Callable[[], int],
         external_url: str,
@@ -142,6 +151,9 @@ class ServerFiles:
                 self._read.alertmanager, directory / "notify", clock,
                 external_url=self._external_url, measures=measures,
             )  # fmt: skip
+        self._destinations = Destinations(
+            directory / "remote_write", batches, engine, clock=clock, measures=measures
+        )
         self._scraper: Scraper | None = None
         self._outside: Outside | None = None
         self._turn = threading.Lock()
@@ -168,11 +180,14 @@ class ServerFiles:
                 self._scraper = scraper
                 self._outside = Outside(scraper.loop, self._measures)
                 self._outside.apply(self._read.prometheus.alerting)
+            self._destinations.open(_remote_writes(self._read))
             self._rules.load(self._read.groups, self._options(self._read))
 
     def start_rules(self, loop: asyncio.AbstractEventLoop) -> None:
         """When the store can be asked."""
         self._rules.start(loop)
+        with self._turn:
+            self._destinations.start()
 
     def stop_taking(self) -> None:
         """While the intake still takes: what is evaluated is written, what is due is told."""
@@ -184,7 +199,9 @@ class ServerFiles:
                 self._scraper.stop(STOP_S_MAX)
 
     def stop_notifying(self, grace_s: float) -> None:
-        """When no API takes alerts any more."""
+        """When no API takes anything any more, and the store can still be asked."""
+        with self._turn:
+            self._destinations.stop(STOP_S_MAX)
         if self.notifier is not None:
             self.notifier.stop(grace_s)
 
@@ -226,6 +243,7 @@ class ServerFiles:
             self._outside.apply(found.prometheus.alerting)
         if self._scraper is not None and found.prometheus is not None:
             self._scraper.apply(found.prometheus.scraping)
+        self._destinations.apply(_remote_writes(found))
         self._rules.load(found.groups, self._options(found))
         self._read = found
 
@@ -306,6 +324,9 @@ class ServerFiles:
 
     def pools(self) -> list[Pool]:
         return [] if self._scraper is None else self._scraper.pools()
+
+    def destinations(self) -> list[DestinationState]:
+        return self._destinations.states()
 
     def alertmanagers(self) -> tuple[list[str], list[str]]:
         """URLs of those that are told, the one inside first, and of those that are left out."""

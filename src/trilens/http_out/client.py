@@ -49,10 +49,12 @@ class Client:
         tls: Trusting,
         headers: Mapping[str, str] | None = None,
         unix_socket: str = "",
+        connections_max: int = 2,
     ) -> None:
         """`unix_socket` is a path; without one connections go to the host of the URL."""
         self._config = config
         self._unix_socket = unix_socket
+        self._connections_max = connections_max
         self._authorization = authorization
         self._tls = tls
         self._headers = {"user-agent": USER_AGENT, **(headers or {})}
@@ -68,9 +70,11 @@ class Client:
         content: bytes = b"",
         headers: Mapping[str, str] | None = None,
         is_trusted: bool = True,
+        server_name: str = "",
     ) -> httpx.Response:
         """Its body is not read yet; the caller closes it. `is_trusted` hosts get credentials.
         `headers`, in small letters, take the place of others.
+        `server_name` is whose certificate is wanted where the URL has an address.
 
         Raises OSError, ValueError, httpx.HTTPError.
         """
@@ -85,8 +89,8 @@ class Client:
         extensions: dict[str, object] = {
             "timeout": dict.fromkeys(("connect", "read", "write", "pool"), timeout_s)
         }
-        if self._config.tls.server_name:
-            extensions["sni_hostname"] = self._config.tls.server_name
+        if self._config.tls.server_name or server_name:
+            extensions["sni_hostname"] = self._config.tls.server_name or server_name
         request = httpx.Request(method, url, headers=sent, content=content, extensions=extensions)
         return await (await self._connection(url)).handle_async_request(request)
 
@@ -110,7 +114,9 @@ class Client:
                 proxy=None if self._unix_socket else proxy_of(self._config.proxy, url),
                 uds=self._unix_socket or None,
                 limits=httpx.Limits(
-                    max_connections=2, max_keepalive_connections=1, keepalive_expiry=IDLE_S
+                    max_connections=self._connections_max,
+                    max_keepalive_connections=self._connections_max - 1,
+                    keepalive_expiry=IDLE_S,
                 ),
             )
         return self._transport

@@ -137,6 +137,8 @@ ENDPOINTS: Final = (
                        live_calls.scrape_pools),
     PrometheusEndpoint("/alertmanagers", _GET, "Who is told of alerts, the one inside first.", (),
                        live_calls.alertmanagers),
+    PrometheusEndpoint("/remote_write", _GET, "Who is sent samples, and how far behind it is.", (),
+                       live_calls.remote_write),
     PrometheusEndpoint("/status/buildinfo", _GET, "Whose API this is.", (),
                        prometheus_status.buildinfo),
     PrometheusEndpoint("/status/runtimeinfo", _GET, "Since when it runs.", (),

@@ -17,11 +17,11 @@ from trilens.config_files.problems import FileRefused, Problems
 from trilens.config_files.section import Section
 from trilens.config_files.yaml_nodes import read_file, read_yaml
 from trilens.prometheus_config.alerting import Alerting, read_alerting
+from trilens.prometheus_config.remote_write import RemoteWrite, read_remote_writes
 from trilens.scrape.scrape_config import ScrapeConfig, read_patterns, read_scraping
 
 EVALUATION_MS: Final = 60_000
 _NOT_DONE: Final = {
-    "remote_write": "samples are not sent on; they can be read by remote read, or in SQL",
     "remote_read": "samples of other servers are not asked for",
     "tracing": "spans of the server itself are kept in its own store",
     "otlp": "what OTLP brings is kept as it came",
@@ -40,6 +40,7 @@ class PrometheusConfig:
     evaluation_ms: int
     rule_query_offset_ms: int
     alerting: Alerting
+    remote_writes: tuple[RemoteWrite, ...] = ()
 
 
 def load(path: Path, environment: Mapping[str, str]) -> PrometheusConfig:
@@ -57,6 +58,8 @@ def load(path: Path, environment: Mapping[str, str]) -> PrometheusConfig:
         scraping = ScrapeConfig(0, 0, {}, ())
     legacy = common.text("metric_name_validation_scheme") == "legacy"
     alerting = read_alerting(root.section("alerting", "alerting"), folder, legacy=legacy)
+    external = scraping.external_labels
+    remote_writes = read_remote_writes(root, folder, dict(external), legacy=legacy)
     evaluation_ms = common.duration_ms("evaluation_interval", EVALUATION_MS) or EVALUATION_MS
     offset_ms = common.duration_ms("rule_query_offset")
     common.not_done("query_log_file", "questions are not logged")
@@ -71,7 +74,7 @@ def load(path: Path, environment: Mapping[str, str]) -> PrometheusConfig:
     problems.raise_any()
     return PrometheusConfig(
         path, content.decode("utf-8", "replace"), scraping, patterns, tuple(groups),
-        evaluation_ms, offset_ms, alerting,
+        evaluation_ms, offset_ms, alerting, remote_writes,
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from trilens.envelope import WireFormat
 from trilens.spool import Frame, Position, Run, Stream
 from trilens.store.engine import Engine
 from trilens.store.load import Load
+from trilens.store.loaded_batches import SENT_ON, LoadOrder
 
 # Unpacked. 40 MB are 1.6 million samples of known series, or 140,000 series that are new.
 BODY_BYTES_MAX: Final[dict[WireFormat, int]] = {
@@ -89,6 +90,8 @@ class Lane:
         self.format = stream.format
         self.load = Load(engine, stream.format)
         self.is_recovered = threading.Event()
+        self.order = LoadOrder()
+        self.is_sent_on = stream.format in SENT_ON
         self.position = stream.resume_at()
         self._clock = clock
         self._body_bytes_top = min(BODY_BYTES_MAX[stream.format], body_bytes_max)
@@ -159,7 +162,9 @@ class Lane:
 
     def begin(self, start: Position, end: Position, frames: Sequence[Frame]) -> Piece:
         """Begin a batch: of what is new, or of what was in a batch that has been abandoned."""
-        return Piece(self.stream.begin(start, end).number, start, end, tuple(frames))
+        number = self.stream.begin(start, end).number
+        self.order.begin(number, start)
+        return Piece(number, start, end, tuple(frames))
 
     def read(self, start: Position, end: Position | None = None) -> Run:
         """Frames from `start` on that fit one body, none from `end` on."""

@@ -44,6 +44,7 @@ from trilens.store.dead_letters import DeadLetters
 from trilens.store.decoding import REFUSED_BY_THROW_IF, unpacked
 from trilens.store.engine import Engine, EngineBusy, EngineError, Undecodable
 from trilens.store.lane import BODY_BYTES_MAX, QUIET_S, Lane, Piece, Turns
+from trilens.store.loaded_batches import LoadedBatches
 from trilens.store.sample_changes import TABLES as SAMPLE_TABLES
 from trilens.tracing import span
 
@@ -92,8 +93,11 @@ class Loader:
         clock: Clock,
         log: logging.Logger,
         body_bytes_max: int = 1 << 30,
+        loaded: LoadedBatches | None = None,
     ) -> None:
-        """No load has more than `body_bytes_max`, as long as its messages are smaller."""
+        """No load has more than `body_bytes_max`, as long as its messages are smaller. `loaded` is
+        told of batches of metrics.
+        """
         self._engine = engine
         self._spool = spool
         self._dead_letters = dead_letters
@@ -101,6 +105,7 @@ class Loader:
         self._clock = clock
         self._log = log
         self._body_bytes_max = body_bytes_max
+        self._loaded = loaded
         self._turns = Turns(loads_at_once(body_bytes_max), clock)
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -231,13 +236,14 @@ class Loader:
                 rows = lane.load.run(piece.number, messages)
                 if SAMPLE_TABLES.intersection(lane.load.tables):
                     self._engine.changes.loaded(piece.number)
+                lane.order.end(piece.number, rows, _received_at_ns(piece))
             except Exception as error:  # noqa: BLE001 - judged by _conclude
                 loading.fail(str(error)[:REASON_LENGTH])
                 return Failure(_without_frames(error), at_once, body_bytes)
             loading.set(rows=rows)
         seconds = (self._clock.monotonic_ns() - started_ns) / 1e9
         lane.loaded(body_bytes, seconds)
-        visible_ns = self._clock.now_ns() - min(frame.received_at_ns for frame in piece.frames)
+        visible_ns = self._clock.now_ns() - _received_at_ns(piece)
         name = lane.format
         self._measures.count("trilens_load_rows_total", name, by=rows)
         self._measures.observe("trilens_load_seconds", name, seconds=seconds)
@@ -247,7 +253,7 @@ class Loader:
     def _conclude(self, lane: Lane, piece: Piece, failure: Failure | None) -> list[Piece]:
         """Finish the batch, or return what has to be loaded instead."""
         if failure is None:
-            self._until_done(lane, partial(lane.stream.finish, piece.number))
+            self._finish(lane)
             lane.passed(piece)
             self._measures.count("trilens_load_batches_total", lane.format, "done")
             return []
@@ -286,6 +292,19 @@ class Loader:
             return Patience(few=0, alone=1)  # what was amiss may have been put right just now
         return None
 
+    def _finish(self, lane: Lane) -> None:
+        """What is over. Where it is sent on, in the order of its frames, and noted for that."""
+        kept = self._loaded if lane.is_sent_on else None
+        with lane.order.finishing:
+            for one in lane.order.due(is_in_order=kept is not None and kept.is_kept):
+                if kept is not None and one.rows is not None:
+                    self._until_done(
+                        lane,
+                        partial(kept.append, one.number, lane.format, one.rows, one.received_at_ns),
+                    )
+                self._until_done(lane, partial(lane.stream.finish, one.number))
+                lane.order.forget(one.number)
+
     def _begin_anew(
         self, lane: Lane, piece: Piece, parts: Sequence[tuple[Frame, ...]]
     ) -> list[Piece]:
@@ -297,6 +316,7 @@ class Loader:
         for part, (start, end) in zip(parts, pairwise(starts), strict=True):
             begun = self._until_done(lane, partial(lane.begin, start, end, part))
             pieces.append(replace(begun, failures=piece.failures, strikes=strikes, code=piece.code))
+        lane.order.give_up(piece.number)
         return pieces
 
     def _bury(self, lane: Lane, piece: Piece, error: Exception) -> list[Piece]:
@@ -305,7 +325,8 @@ class Loader:
         envelope = Envelope(lane.format, frame.received_at_ns, frame.encoding, frame.payload)
         put = partial(self._dead_letters.put, envelope, reason=str(error), code=code_of(error))
         self._until_done(lane, put)
-        self._until_done(lane, partial(lane.stream.finish, piece.number))
+        lane.order.end(piece.number, None, frame.received_at_ns)
+        self._finish(lane)
         lane.passed(piece)
         self._measures.count("trilens_load_batches_total", lane.format, "isolated")
         return []
@@ -327,6 +348,11 @@ class Loader:
 def loads_at_once(body_bytes_max: int) -> int:
     """One less where memory is short: few large bodies leave less to merge than many small ones."""
     return LOADS_AT_ONCE - (body_bytes_max < max(BODY_BYTES_MAX.values()))
+
+
+def _received_at_ns(piece: Piece) -> int:
+    """Of its oldest frame."""
+    return min(frame.received_at_ns for frame in piece.frames)
 
 
 def code_of(error: Exception) -> int:

@@ -46,3 +46,22 @@ def alertmanagers(question: Question) -> Answer:
             }
         )
     )
+
+
+def remote_write(question: Question) -> Answer:
+    return Answer(
+        encoded.json_of(
+            [
+                {
+                    "name": one.name,
+                    "url": one.url,
+                    "shards": one.shards,
+                    "waitingBatches": one.batches,
+                    "waitingRows": one.rows,
+                    "lagSeconds": one.lag_s,
+                    "lastError": one.last_error,
+                }
+                for one in question.live.destinations()
+            ]
+        )
+    )

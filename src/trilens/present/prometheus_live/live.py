@@ -11,6 +11,7 @@ from trilens.alert.group import Group
 from trilens.notify.notifier import Notifier
 from trilens.query.promql_values.labels import set_labels
 from trilens.query.promql_values.values import Labels
+from trilens.remote_write_out.state import DestinationState
 from trilens.scrape.pool import Pool
 
 
@@ -48,6 +49,9 @@ class Live(Protocol):
     def alertmanagers(self) -> tuple[list[str], list[str]]:
         """URLs: of those that are told, and of those that relabelling leaves out."""
 
+    def destinations(self) -> Sequence[DestinationState]:
+        """Of remote_write, in the order of the file."""
+
     def reload(self) -> None:
         """Raises FileRefused: then nothing has changed."""
 
@@ -75,6 +79,9 @@ class Nothing:
 
     def alertmanagers(self) -> tuple[list[str], list[str]]:
         return [], []
+
+    def destinations(self) -> Sequence[DestinationState]:
+        return ()
 
     def reload(self) -> None:
         pass

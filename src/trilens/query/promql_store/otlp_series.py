@@ -205,6 +205,18 @@ def identities(
     return [one for one in found if one.family in wanted and asked.is_identity(one.labels)]
 
 
+def identities_of(ask: Asker, ids: Sequence[int]) -> list[Identity]:
+    """Those of these numbers that OTLP has sent."""
+    bound = Bound()
+    rows = ask.rows(
+        bound.statement(
+            f"SELECT {_IDENTITY_COLUMNS} FROM {SERIES} WHERE {IS_OTLP} "
+            f"AND series_id IN {bound(list(ids), 'Array(UInt64)')} LIMIT 1 BY series_id"
+        )
+    )
+    return [Identity(int(row["series_id"]), _family(row), identity_labels(row)) for row in rows]
+
+
 def identity_condition(
     asked: Asked, families: Iterable[Family], within_ms: tuple[int, int], bound: Bound
 ) -> str:
