@@ -1,7 +1,7 @@
 """Targets for scrapers, in a process of their own: python -m bench.scrape_targets PORT COUNT
 
 Each listens on an address of its own, 127.1.0.1 and up. Bodies are made and compressed before the
-first scrape, so that a scrape costs this process next to nothing: LAYOUTS nodes that differ in their
+first scrape, so that one costs this process next to nothing: LAYOUTS nodes that differ in their
 pods, at MOMENTS moments one after the other. SERIES series in each, half of them shaped like
 cAdvisor's (ids, images and names of containers), half like a kubelet's histograms.
 

@@ -23,7 +23,7 @@ from typing import Any, Final, Self
 from bench import peers
 from bench.machine import ROOT, SCRATCH, CpuClock, MemoryPeak, until
 from bench.program import Trilens, free_ports
-from bench.report import Figure
+from bench.report import Better, Figure
 from bench.scrape_targets import SERIES, host, metrics
 
 TARGETS: Final = 500
@@ -75,23 +75,32 @@ class Scraped:
 def run(scale: float) -> Iterator[Figure]:
     load = Load(targets=max(1, int(TARGETS * scale)))
     ours = of_trilens(load)
-    peer = of_prometheus(load) if peers.is_installed("prometheus") else None
+    yield from figures(ours, of_prometheus(load) if peers.is_installed("prometheus") else None)
+
+
+def figures(ours: Scraped, peer: Scraped | None) -> Iterator[Figure]:
     name = f"prometheus {peers.version('prometheus')}" if peer else ""
     details = ours.as_details("trilens") | (peer.as_details("prometheus") if peer else {})
+
+    def figure(
+        what: str, of: Callable[[Scraped], float], unit: str, *,
+        better: Better = "less", goal: float | None = None,
+    ) -> Figure:  # fmt: skip
+        beside = None if peer is None else of(peer)
+        return Figure(what, of(ours), unit, better, goal, peer=name, peer_value=beside)
+
     yield Figure(
         "server, without the engine", ours.cpu["server"], "cores", "less", GOAL_SERVER,
         details=details,
     )  # fmt: skip
-    whole = sum(ours.cpu.values())
-    yield Figure("server and engine", whole, "cores", "less",
-                 peer=name, peer_value=peer and sum(peer.cpu.values()))  # fmt: skip
-    for what, of in (("most", "peak_bytes"), ("mean", "mean_bytes")):
-        yield Figure(f"{what} resident memory", getattr(ours, of) / 1e6, "MB", "less",
-                     peer=name, peer_value=peer and getattr(peer, of) / 1e6)  # fmt: skip
-    yield Figure("scrapes late or missed", ours.late + ours.missed, "scrapes", "less", 0,
-                 name, peer and peer.late + peer.missed)  # fmt: skip
-    yield Figure("samples stored, of those exposed", ours.stored / ours.exposed, "of 1", "more", 1,
-                 name, peer and peer.stored / peer.exposed)  # fmt: skip
+    yield figure("server and engine", lambda one: sum(one.cpu.values()), "cores")
+    yield figure("most resident memory", lambda one: one.peak_bytes / 1e6, "MB")
+    yield figure("mean resident memory", lambda one: one.mean_bytes / 1e6, "MB")
+    yield figure("scrapes late or missed", lambda one: one.late + one.missed, "scrapes", goal=0)
+    yield figure(
+        "samples stored, of those exposed", lambda one: one.stored / max(1, one.exposed), "of 1",
+        better="more", goal=1,
+    )  # fmt: skip
 
 
 def of_trilens(load: Load) -> Scraped:

@@ -3,9 +3,9 @@
 import zlib
 
 import pytest
-
 from bench import peers, scraping
 from bench.scrape_targets import LAYOUTS, SERIES, bodies, metrics
+
 from exposing import Read
 
 LOAD = scraping.Load(targets=5, interval_s=1.0, warm_s=4.0, measured_s=4.0)
@@ -32,11 +32,15 @@ def check(scraped):
     assert scraped.stored == scraped.exposed == scraped.done * SERIES
     assert scraped.peak_bytes >= scraped.mean_bytes > 0
     assert all(share > 0 for share in scraped.cpu.values())
+    return scraped
 
 
 @pytest.mark.timeout(120)
 def test_a_short_run_of_ours():
-    check(scraping.of_trilens(LOAD))
+    ours = check(scraping.of_trilens(LOAD))
+    shown = {one.what: one for one in scraping.figures(ours, ours)}
+    assert shown["samples stored, of those exposed"].value == 1
+    assert shown["server and engine"].peer_value == shown["server and engine"].value
 
 
 @pytest.mark.timeout(120)
