@@ -151,16 +151,16 @@ def test_a_series_that_another_rule_has_ended_is_not_given_at_that_moment():
     assert evaluate(group, 2 * MINUTE_MS) == {"r{}": 0.0}
 
 
+BUCKET = "histogram has a bucket whose observation count is negative"
+
+
 @pytest.mark.parametrize(
     ("expr", "error"),
     [
         ("-h", "observation count is  -4: histogram's observation count is negative"),
-        ("n", "negative side: bucket number 1 has observation count of -1: "
-         "histogram has a bucket whose observation count is negative"),
-        ("p", "positive side: bucket number 2 has observation count of -2: "
-         "histogram has a bucket whose observation count is negative"),
-        ("z", "zero bucket has observation count of -3: "
-         "histogram has a bucket whose observation count is negative"),
+        ("n", f"negative side: bucket number 1 has observation count of -1: {BUCKET}"),
+        ("p", f"positive side: bucket number 2 has observation count of -2: {BUCKET}"),
+        ("z", f"zero bucket has observation count of -3: {BUCKET}"),
     ],
 )  # fmt: skip
 def test_a_histogram_that_prometheus_would_not_store_is_not_recorded(expr, error):

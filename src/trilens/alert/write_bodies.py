@@ -36,7 +36,7 @@ def bodies(recorded: Iterable[Recorded]) -> Iterator[bytes]:
 
 
 def refusal_of(histogram: Histogram) -> str | None:
-    """Why a histogram cannot be stored; None if it can (of Prometheus's FloatHistogram.Validate)."""
+    """Why a histogram cannot be stored; None if it can (Prometheus's FloatHistogram.Validate)."""
     bucket = "histogram has a bucket whose observation count is negative"
     if (text := _negative(histogram.negative)) is not None:
         return f"negative side: {text}: {bucket}"
@@ -58,7 +58,9 @@ def _negative(side: Buckets) -> str | None:
     if not len(places):
         return None
     first = int(places[0])
-    return f"bucket number {first + 1} has observation count of {shortest(float(side.counts[first]))}"
+    return (
+        f"bucket number {first + 1} has observation count of {shortest(float(side.counts[first]))}"
+    )
 
 
 def _series(one: Recorded) -> bytes:
