@@ -63,7 +63,7 @@ class Outside:
     def _put(self, notices: list[Notice]) -> None:
         for one in self._sets:
             told = {
-                frozenset(notice.labels): _row(notice)
+                frozenset(notice.labels): message(notice)
                 for notice in relabelled(one.config.alert_relabel, notices)
             }
             for endpoint, _ in one.endpoints.values():
@@ -234,7 +234,8 @@ def relabelled(rules: Sequence[Rule], notices: Sequence[Notice]) -> list[Notice]
     ]
 
 
-def _row(notice: Notice) -> dict[str, Any]:
+def message(notice: Notice) -> dict[str, Any]:
+    """A postable alert of Alertmanager's API v2."""
     return {
         "labels": dict(notice.labels),
         "annotations": dict(notice.annotations),
