@@ -1,5 +1,6 @@
 """A group of rules at one moment: order, stale markers, limits, overlays, restored state."""
 
+import orjson
 import pytest
 
 from ruling import MINUTE_MS, HandClock, group_of, shown, source_of
@@ -9,6 +10,8 @@ from trilens.alert.instant_query import InstantQuery
 from trilens.alert.recent_samples import RecentSamples, Recorded
 from trilens.alert.rule_files import read_rules
 from trilens.alert.series_notation import labels_of
+from trilens.alert.write_bodies import bodies
+from trilens.alert_sending.outside import message
 from trilens.query.promql.parser import parse
 
 UP = {'up{job="a"}': "1 1 0x20", 'up{job="b"}': "1x2 stale"}
@@ -172,6 +175,21 @@ def test_a_histogram_that_prometheus_would_not_store_is_not_recorded(expr, error
     group = group_of(f"- {{record: r, expr: {expr}}}\n", source_of({"h": H, **negative}))
     assert evaluate(group, 0) == {}
     assert group.rules[0].error == error
+
+
+@pytest.mark.parametrize(
+    ("rule", "label"),
+    [
+        ("{alert: A, expr: m, labels: {cut: '{{ slice $labels.job 0 2 }}'}}", "M\ufffd"),
+        ("""{alert: A, expr: 'label_replace(m, "cut", "a\\xff", "", "")'}""", "a\ufffd"),
+    ],
+)
+def test_a_text_that_is_cut_within_a_character_can_be_sent(rule, label):
+    evaluation = group_of(f"- {rule}\n", source_of({'m{job="München"}': "5"})).evaluate(0)
+    (notice,) = evaluation.notices
+    assert dict(notice.labels)["cut"] == label
+    orjson.dumps(message(notice))
+    assert list(bodies(evaluation.recorded))
 
 
 def test_the_value_of_an_alert_of_a_histogram_is_0():

@@ -172,3 +172,17 @@ def test_urls():
     )  # fmt: skip
     drop_all = Rule(action="labeldrop", regex=".*")
     assert relabelled((drop_all,), [notice("A")]) == []
+
+
+def test_what_cannot_be_written_at_all_does_not_end_the_telling(loop, server):
+    one, measures = server(), Measures()
+    outside = Outside(loop, measures)
+    outside.apply(Alerting((), (a_set(one),)))
+    wait_until(outside.active)
+    outside.tell([notice("A", severity="\udcff")])
+    url = f"http://{address(one)}/api/v2/alerts"
+    wait_until(lambda: measures.value("trilens_alertmanager_dropped_total", url) == 1)
+    assert "internal: " in outside.errors()[0]
+    outside.tell([notice("B")])
+    wait_until(lambda: told(one) == [("B", "1970-01-01T00:00:02.000Z")])
+    outside.stop(1)

@@ -33,7 +33,7 @@ from trilens.alert.template_functions import graph_path
 from trilens.alert.write_bodies import STALE, refusal_of
 from trilens.clock import Clock
 from trilens.errors import Refused, TrilensError
-from trilens.go_template.values import shortest
+from trilens.go_template.values import shortest, utf8
 from trilens.query.promql.ast import Matcher
 from trilens.query.promql.errors import PromqlError
 from trilens.query.promql_values.labels import labels_text, set_labels
@@ -239,7 +239,8 @@ class Group:
                 rule.name, sample, at_ms, outside, lambda text: self.query.text(text, at_ms)
             )
             own = {name: expander.expand(text) for name, text in rule.labels}
-            labels = set_labels(sample.labels, {METRIC_NAME: "", **own, ALERT_NAME: rule.name})
+            found_labels = tuple((name, utf8(value)) for name, value in sample.labels)
+            labels = set_labels(found_labels, {METRIC_NAME: "", **own, ALERT_NAME: rule.name})
             annotations = tuple((name, expander.expand(text)) for name, text in rule.annotations)
             yield Alert(labels, annotations, sample.value, at_ms)
 
