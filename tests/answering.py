@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
@@ -28,11 +29,11 @@ class Answering(ThreadingHTTPServer):
         self._thread.join()
 
 
-class Quiet(BaseHTTPRequestHandler):
+class Quiet(BaseHTTPRequestHandler, ABC):
     """One request; a subclass says how it is answered, whatever its method."""
 
-    def answer(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def answer(self) -> None: ...
 
     def do_GET(self) -> None:
         self.answer()

@@ -75,6 +75,56 @@ def schedule(outside):
     made.stop()
 
 
+class SetClock(SystemClock):
+    def __init__(self):
+        self.by_ns = 0
+
+    def now_ns(self):
+        return super().now_ns() + self.by_ns
+
+
+def test_a_clock_that_is_set_back_stops_no_rules_and_resolves_no_alerts(outside):
+    clock = SetClock()
+    schedule = Schedule(
+        InstantQuery(lambda: source_of({})), write=outside.write, notify=outside.notify,
+        clock=clock, measures=Measures(), log=logging.getLogger("test"),
+    )  # fmt: skip
+    schedule.start()
+    try:
+        schedule.load(groups(ALL))
+        until(lambda: outside.notices)
+        clock.by_ns = -3600 * 10**9
+        count = len(outside.bodies)
+        until(lambda: len(outside.bodies) >= count + 5, 10)
+        (alert,) = schedule.groups()[0].rules[1].states.active()
+        assert alert.state == "firing"
+        assert alert.active_at_ms <= clock.now_ns() // 10**6
+        assert not any(one.is_resolved for one in outside.notices)
+    finally:
+        schedule.stop()
+
+
+def test_what_fails_while_looking_for_what_is_due_ends_nothing(outside):
+    answers = iter([OSError("the disk")])
+
+    def shown_until_ms():
+        for error in answers:
+            raise error
+        return 10**15
+
+    schedule = Schedule(
+        InstantQuery(lambda: source_of({})), write=outside.write, notify=outside.notify,
+        clock=SystemClock(), measures=Measures(), log=logging.getLogger("test"),
+        shown_until_ms=shown_until_ms,
+    )  # fmt: skip
+    schedule.start()
+    try:
+        schedule.load(groups(ALL))
+        until(lambda: outside.bodies, 10)
+    finally:
+        schedule.stop()
+
+
 def groups(text):
     return read_rules(text.encode(), "rules.yml")
 

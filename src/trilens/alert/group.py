@@ -145,6 +145,11 @@ class Group:
         said = self.definition.query_offset_ms
         return self.options.query_offset_ms if said is None else said
 
+    def shift(self, by_ms: int) -> None:
+        """The clock was set by so much."""
+        for running in self.rules:
+            running.states.shift(by_ms)
+
     def hold(self, why: str) -> None:
         """It is not evaluated now."""
         for running in self.rules:
