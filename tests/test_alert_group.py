@@ -1,5 +1,7 @@
 """A group of rules at one moment: order, stale markers, limits, overlays, restored state."""
 
+import random
+
 import orjson
 import pytest
 
@@ -7,7 +9,7 @@ from ruling import MINUTE_MS, HandClock, group_of, shown, source_of
 from trilens.alert.alert_text import Outside
 from trilens.alert.group import Group, Options
 from trilens.alert.instant_query import InstantQuery
-from trilens.alert.recent_samples import RecentSamples, Recorded
+from trilens.alert.recent_samples import RecentSamples, Recorded, matches
 from trilens.alert.rule_files import read_rules
 from trilens.alert.series_notation import labels_of
 from trilens.alert.write_bodies import bodies
@@ -356,3 +358,33 @@ def test_the_store_computes_by_itself_only_what_has_nothing_recent():
     query = InstantQuery(Computing, recent)
     assert [one.value for one in query.text('sum(m{a="b"})', 2000)] == [1.0]
     assert [one.value for one in query.text("count_over_time(m[1m])", 2000)] == [1.0]
+
+
+def test_recent_samples_are_those_that_match_whatever_comes_and_goes():
+    draw, clock = random.Random(5), HandClock()
+    recent = RecentSamples(lambda: clock.now_ms, keep_ms=40, samples_max=60)
+    kept: list[tuple[int, Recorded]] = []
+    asked = [parse(text).matchers for text in (
+        "m", 'm{a="1"}', 'm{a="1",b!="2"}', 'm{a=""}', '{a="1"}', 'n{a=~"1|2",b="1"}', 'm{c="1"}',
+        'm{a="1",a="2"}', '{__name__=~"m|n",b=""}',
+    )]  # fmt: skip
+    for _ in range(400):
+        clock.now_ms += draw.randrange(12)
+        labels = {"__name__": draw.choice("mn")}
+        labels |= {name: value for name in "ab" if (value := draw.choice(["", "1", "2"]))}
+        one = Recorded(tuple(sorted(labels.items())), clock.now_ms // 5 * 5, draw.random())
+        if all((one.labels, one.at_ms) != (old.labels, old.at_ms) for _, old in kept):
+            kept.append((clock.now_ms, one))
+        recent.add([one])
+        kept = [(at, old) for at, old in kept if at >= clock.now_ms - 40][-60:]
+        start_ms = clock.now_ms - draw.randrange(60)
+        for matchers in asked:
+            expected: dict = {}
+            for _, old in kept:
+                if old.at_ms > start_ms and matches(matchers, dict(old.labels)):
+                    expected.setdefault(old.labels, {})[old.at_ms] = (old.value, None)
+            assert recent.matching(matchers, start_ms, clock.now_ms) == expected
+    clock.now_ms += 1000
+    recent.add([])
+    assert recent.count == 0
+    assert not recent._by_metric
