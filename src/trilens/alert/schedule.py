@@ -112,6 +112,7 @@ class Schedule:
         self._changed = threading.Condition()
         self._is_stopping = False
         self._is_first_load = True
+        self._looked_at_ms = 0
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="rules")
         self._thread = threading.Thread(target=self._run, name="rules-due", daemon=True)
 
@@ -194,8 +195,10 @@ class Schedule:
         with self._changed:
             if not self._is_stopping:
                 now_ms = self._now_ms()
-                for slot in self._slots.values():
-                    self._follow_clock(slot, now_ms)
+                if now_ms < self._looked_at_ms:
+                    for slot in self._slots.values():
+                        self._follow_clock(slot, now_ms)
+                self._looked_at_ms = now_ms
                 is_behind = self._begin_due(now_ms, self._shown_until_ms())
                 waiting = [one.due_ms for one in self._slots.values() if not one.is_running]
                 next_ms = min([*waiting, *(one.due_ms for one in self._burials)], default=None)
@@ -247,6 +250,7 @@ class Schedule:
             with self._changed:
                 slot.due_ms += slot.group.interval_ms
                 slot.is_running = False
+                self._follow_clock(slot, self._now_ms())
                 self._changed.notify_all()
 
     def _evaluate(self, slot: _Slot) -> None:
