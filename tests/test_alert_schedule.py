@@ -75,6 +75,33 @@ def schedule(outside):
     made.stop()
 
 
+def test_groups_that_take_long_hold_up_only_each_other(outside):
+    class Slow:
+        def select(self, selector, start_ms, end_ms):
+            time.sleep(1.1 if selector.name == "slow" else 0)
+            return []
+
+    schedule = Schedule(
+        InstantQuery(Slow), write=outside.write, notify=outside.notify, clock=SystemClock(),
+        measures=Measures(), log=logging.getLogger("test"), workers=2,
+    )  # fmt: skip
+    text = "".join(
+        f"- {{name: g{n}, interval: 200ms, rules: [{{record: r, expr: slow}}]}}\n" for n in range(6)
+    )
+    quick = "- {name: quick, interval: 100ms, rules: [{record: r, expr: vector(1)}]}\n"
+    schedule.start()
+    try:
+        schedule.load(groups(f"groups:\n{text}"))
+        until(lambda: all(group.took_s for group in schedule.groups()), 30)
+        schedule.load(groups(f"groups:\n{text}{quick}"))
+        time.sleep(0.3)
+        count = len(outside.bodies)
+        time.sleep(2)
+        assert len(outside.bodies) - count >= 10
+    finally:
+        schedule.stop()
+
+
 class SetClock(SystemClock):
     def __init__(self):
         self.by_ns = 0

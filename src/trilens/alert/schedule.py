@@ -13,7 +13,9 @@ An alert is told before what was recorded is written: a spool that hangs delays 
 takes the state of groups along; series of rules that are no more get stale markers, those of groups
 that are no more after two intervals, unless another group gives them by then.
 
-Threads     one that waits for what is due, `workers` that evaluate; a group by one at a time
+Threads     one that waits for what is due, `workers` that evaluate, and as many for groups that
+            took long the last time: these wait for each other, and the rest does not. A group is
+            evaluated by one at a time
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ WORKERS: Final = 4
 LOOK_UP_S: Final = 0.5  # the wall clock may have jumped
 LOOK_AGAIN_S: Final = 0.05  # for what the store does not show yet
 BEHIND_MS_MAX: Final = 60_000  # beyond it rules say that they are not evaluated
+SLOW_S: Final = 1.0
 CLOCK_SET_MS_MIN: Final = 60_000
 RESTORED_AFTER: Final = 2  # evaluations
 
@@ -114,6 +117,7 @@ class Schedule:
         self._is_first_load = True
         self._looked_at_ms = 0
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="rules")
+        self._slow = ThreadPoolExecutor(workers, thread_name_prefix="rules-slow")
         self._thread = threading.Thread(target=self._run, name="rules-due", daemon=True)
 
     @property
@@ -130,7 +134,8 @@ class Schedule:
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._pool, self._slow):
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def groups(self) -> list[Group]:
         """In the order of files and names, as Prometheus's API has them."""
@@ -226,7 +231,8 @@ class Schedule:
         for slot in due_slots:
             if slot.needs_ms <= shown_until_ms:
                 slot.is_running = True
-                self._pool.submit(self._turn, slot)
+                pool = self._slow if slot.group.took_s > SLOW_S else self._pool
+                pool.submit(self._turn, slot)
         late_ms = now_ms - min((slot.due_ms for slot in behind), default=now_ms)
         self._measures.set("trilens_rules_behind_seconds", to=late_ms / 1000)
         for slot in behind:
