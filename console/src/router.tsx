@@ -54,9 +54,19 @@ const sources = createRoute({
   validateSearch: readSourcesSearch,
   component: lazyRouteComponent(() => import("~/screens/sources/sources_screen"), "SourcesScreen"),
 });
+const runbooks = createRoute({
+  getParentRoute: () => root,
+  path: "/runbooks",
+  component: lazyRouteComponent(() => import("~/screens/runbooks/runbooks_screen"), "RunbooksScreen"),
+});
+const runbook = createRoute({
+  getParentRoute: () => root,
+  path: "/runbooks/$name",
+  component: lazyRouteComponent(() => import("~/screens/runbooks/runbook_screen"), "RunbookScreen"),
+});
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, logs, traces, trace, metrics, sources]),
+  routeTree: root.addChildren([overview, logs, traces, trace, metrics, sources, runbooks, runbook]),
   parseSearch,
   stringifySearch,
   defaultPreload: "intent",

@@ -5,8 +5,12 @@ import { logs } from "./en/logs";
 import { metrics } from "./en/metrics";
 import { overview } from "./en/overview";
 import { parts } from "./en/parts";
+import { runbooks } from "./en/runbooks";
 import { shell } from "./en/shell";
 import { sources } from "./en/sources";
 import { traces } from "./en/traces";
 
-export const en = { ...shell, ...parts, ...overview, ...logs, ...traces, ...metrics, ...explore, ...sources } as const;
+export const en = {
+  ...shell, ...parts, ...overview, ...logs, ...traces, ...metrics, ...explore, ...sources,
+  ...runbooks,
+} as const;

@@ -6,10 +6,12 @@ import { logs } from "./ko/logs";
 import { metrics } from "./ko/metrics";
 import { overview } from "./ko/overview";
 import { parts } from "./ko/parts";
+import { runbooks } from "./ko/runbooks";
 import { shell } from "./ko/shell";
 import { sources } from "./ko/sources";
 import { traces } from "./ko/traces";
 
 export const ko: Record<keyof typeof en, string> = {
   ...shell, ...parts, ...overview, ...logs, ...traces, ...metrics, ...explore, ...sources,
+  ...runbooks,
 };

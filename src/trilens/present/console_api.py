@@ -28,6 +28,7 @@ from trilens.present.answers import broken, json_reply, refusal
 from trilens.present.arrival_rates import ArrivalRates
 from trilens.present.endpoint import Context, Endpoint
 from trilens.present.program import Program
+from trilens.present.runbooks import endpoints as console_runbooks
 from trilens.present.threads import Threads
 from trilens.query.ask import Asker, AskLimits
 from trilens.store.engine import Engine
@@ -41,6 +42,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *console_traces.ENDPOINTS,
     *console_metrics.ENDPOINTS,
     *console_sources.ENDPOINTS,
+    *console_runbooks.ENDPOINTS,
 )
 
 
