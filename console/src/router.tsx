@@ -3,6 +3,7 @@
 import {
   createRootRoute, createRoute, createRouter, lazyRouteComponent, retainSearchParams,
 } from "@tanstack/react-router";
+import { readAlertsSearch } from "~/screens/alerts/search";
 import { readLogsSearch } from "~/screens/logs/search";
 import { readMetricsSearch } from "~/screens/metrics/search";
 import { readSourcesSearch } from "~/screens/sources/search";
@@ -48,6 +49,12 @@ const metrics = createRoute({
   validateSearch: readMetricsSearch,
   component: lazyRouteComponent(() => import("~/screens/metrics/metrics_screen"), "MetricsScreen"),
 });
+const alerts = createRoute({
+  getParentRoute: () => root,
+  path: "/alerts",
+  validateSearch: readAlertsSearch,
+  component: lazyRouteComponent(() => import("~/screens/alerts/alerts_screen"), "AlertsScreen"),
+});
 const sources = createRoute({
   getParentRoute: () => root,
   path: "/sources",
@@ -66,7 +73,9 @@ const runbook = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, logs, traces, trace, metrics, sources, runbooks, runbook]),
+  routeTree: root.addChildren([
+    overview, logs, traces, trace, metrics, alerts, sources, runbooks, runbook,
+  ]),
   parseSearch,
   stringifySearch,
   defaultPreload: "intent",

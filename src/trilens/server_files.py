@@ -40,10 +40,13 @@ from trilens.present.prometheus_live.live import Reloads
 from trilens.present.prometheus_query import PromqlLimits
 from trilens.prometheus_config.file import PrometheusConfig, load
 from trilens.query.promql_cache.sample_cache import SampleCache
+from trilens.query.promql_values.labels import set_labels
+from trilens.query.promql_values.values import Labels
 from trilens.receive.exchange import Request
 from trilens.receive.listener import Intake
 from trilens.rule_packs.packs import read_packs
 from trilens.scrape.pool import Pool
+from trilens.scrape.relabel import relabel
 from trilens.scrape.scraper import Scraper, on_loop
 from trilens.server_rules import FORMAT, ServerRules, log_notices
 from trilens.store.engine import Engine
@@ -292,6 +295,14 @@ class ServerFiles:
 
     def groups(self) -> Sequence[Group]:
         return self._rules.groups()
+
+    def sent_labels(self, group: Group, labels: Labels) -> dict[str, str] | None:
+        """As `_tell` has them; None for an alert that relabelling drops."""
+        sent = dict(set_labels(group.options.outside.labels, dict(labels)))
+        prometheus = self._read.prometheus
+        if prometheus is None or not prometheus.alerting.relabel:
+            return sent
+        return relabel(prometheus.alerting.relabel, sent) or None
 
     def pools(self) -> list[Pool]:
         return [] if self._scraper is None else self._scraper.pools()

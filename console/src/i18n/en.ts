@@ -1,5 +1,6 @@
 /** English: all words of the console. A file an area; keys begin with the area's name. */
 
+import { alerts } from "./en/alerts";
 import { explore } from "./en/explore";
 import { logs } from "./en/logs";
 import { metrics } from "./en/metrics";
@@ -12,5 +13,5 @@ import { traces } from "./en/traces";
 
 export const en = {
   ...shell, ...parts, ...overview, ...logs, ...traces, ...metrics, ...explore, ...sources,
-  ...runbooks,
+  ...runbooks, ...alerts,
 } as const;

@@ -1,6 +1,7 @@
 /** Korean: exactly the keys of English, told by the type of each file. */
 
 import type { en } from "./en";
+import { alerts } from "./ko/alerts";
 import { explore } from "./ko/explore";
 import { logs } from "./ko/logs";
 import { metrics } from "./ko/metrics";
@@ -13,5 +14,5 @@ import { traces } from "./ko/traces";
 
 export const ko: Record<keyof typeof en, string> = {
   ...shell, ...parts, ...overview, ...logs, ...traces, ...metrics, ...explore, ...sources,
-  ...runbooks,
+  ...runbooks, ...alerts,
 };

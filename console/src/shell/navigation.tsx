@@ -13,6 +13,7 @@ export const SCREENS = [
   { to: "/logs", word: "shell.logs", icon: "logs", key: "l" },
   { to: "/traces", word: "shell.traces", icon: "traces", key: "t" },
   { to: "/metrics", word: "shell.metrics", icon: "metrics", key: "m" },
+  { to: "/alerts", word: "shell.alerts", icon: "alerts", key: "a" },
   { to: "/sources", word: "shell.sources", icon: "sources", key: "s" },
 ] as const;
 

@@ -130,6 +130,7 @@ class Group:
     ended: set[Labels] = field(default_factory=set)  # series of rules that are no more
     evaluated_at_ns: int | None = None
     took_s: float = 0.0
+    missed: int = 0  # moments that evaluations before took too long for
 
     def __post_init__(self) -> None:
         self.rules = [
@@ -303,6 +304,7 @@ class Group:
         Series of rules that are no more get their stale markers at the next evaluation.
         """
         self.evaluated_at_ns, self.took_s = before.evaluated_at_ns, before.took_s
+        self.missed = before.missed
         left: dict[tuple[str, bool, Labels], list[RunningRule]] = {}
         for running in before.rules:
             left.setdefault(running.is_same_as, []).append(running)

@@ -63,7 +63,6 @@ class _Slot:
     is_running: bool = False
     is_over: bool = False
     evaluations: int = 0
-    missed: int = 0
 
     @property
     def needs_ms(self) -> int:
@@ -264,7 +263,7 @@ class Schedule:
         newest_ms = min(self._now_ms(), self._shown_until_ms() + group.offset_ms)
         late = max(0, (newest_ms - slot.due_ms) // group.interval_ms)
         if late:
-            slot.missed += late
+            group.missed += late
             self._measures.count("trilens_rule_iterations_missed_total", by=late)
         slot.due_ms += late * group.interval_ms
         evaluation = group.evaluate(slot.due_ms)

@@ -7,7 +7,7 @@ engine is killed.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,6 +26,8 @@ from trilens.present import (
 )
 from trilens.present.answers import broken, json_reply, refusal
 from trilens.present.arrival_rates import ArrivalRates
+from trilens.present.console_alerts import endpoints as console_alerts
+from trilens.present.console_alerts.alerting import Alerting
 from trilens.present.endpoint import Context, Endpoint
 from trilens.present.program import Program
 from trilens.present.runbooks import endpoints as console_runbooks
@@ -42,6 +44,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *console_traces.ENDPOINTS,
     *console_metrics.ENDPOINTS,
     *console_sources.ENDPOINTS,
+    *console_alerts.ENDPOINTS,
     *console_runbooks.ENDPOINTS,
 )
 
@@ -57,6 +60,7 @@ class Console:
     limits: AskLimits
     threads: Threads
     rates: ArrivalRates
+    alerting: Alerting = field(default_factory=Alerting)
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -64,8 +68,10 @@ class Console:
             for endpoint in ENDPOINTS
         ]
 
-    def context(self) -> Context:
-        return Context(Asker(self.engine, self.limits), self.program, self.rates, self.clock)
+    def context(self, endpoint: Endpoint) -> Context:
+        limits = self.alerting.limits.ask() if endpoint.is_promql else self.limits
+        ask = Asker(self.engine, limits)
+        return Context(ask, self.program, self.rates, self.clock, self.alerting)
 
     def _served(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def serve(request: Request) -> Response:
@@ -87,11 +93,12 @@ class Console:
     async def _answer(self, endpoint: Endpoint, request: Request) -> Response:
         query: Mapping[str, str] = request.query_params
         args = endpoint.parse(query, request.path_params, self.clock.now_ns())
-        context = self.context()
+        context = self.context(endpoint)
         if endpoint.stream is not None:
             return endpoint.stream(context, args, self.threads, request)
         assert endpoint.call is not None
+        pool = self.threads.guests if endpoint.is_promql else self.threads.calls
         answer = await self.threads.run_while_connected(
-            self.threads.calls, request.receive, context.ask.stop, endpoint.call, context, args
+            pool, request.receive, context.ask.stop, endpoint.call, context, args
         )
         return json_reply(answer)

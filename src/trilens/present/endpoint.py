@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from starlette.requests import Request
@@ -12,6 +12,7 @@ from starlette.responses import Response
 from trilens.clock import Clock
 from trilens.errors import Refused
 from trilens.present.arrival_rates import ArrivalRates
+from trilens.present.console_alerts.alerting import Alerting
 from trilens.present.program import Program
 from trilens.present.threads import Threads
 from trilens.query.ask import Asker
@@ -98,6 +99,7 @@ class Context:
     program: Program
     rates: ArrivalRates
     clock: Clock
+    alerting: Alerting = field(default_factory=Alerting)
 
 
 Call = Callable[[Context, Args], dict[str, Any]]
@@ -107,7 +109,10 @@ Stream = Callable[[Context, Args, Threads, Request], Response]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One of `call` and `stream` answers. `path` is below /api/console; {names} in it are text."""
+    """One of `call` and `stream` answers. `path` is below /api/console; {names} in it are text.
+
+    `is_promql`: it asks by PromQL's limits, and may take as long as a guest.
+    """
 
     method: Literal["GET", "POST", "DELETE"]
     path: str
@@ -116,6 +121,7 @@ class Endpoint:
     answer: Schema
     call: Call | None = None
     stream: Stream | None = None
+    is_promql: bool = False
 
     def parse(self, query: Mapping[str, str], in_path: Mapping[str, str], now_ns: int) -> Args:
         """Raises Refused (malformed); a parameter that we do not know is refused too."""

@@ -11,6 +11,7 @@ from trilens.clock import Clock
 from trilens.measures import Measures
 from trilens.present import openapi, static_files
 from trilens.present.arrival_rates import ArrivalRates
+from trilens.present.console_alerts.alerting import Alerting
 from trilens.present.console_api import Console
 from trilens.present.health import Health
 from trilens.present.program import Program
@@ -57,9 +58,10 @@ def routes(
     """
     rates = ArrivalRates(measures, clock)
     sql = SqlApi(engine, measures, clock, limits.sql, threads)
-    console = Console(engine, program, measures, clock, limits.console, threads, rates)
     prometheus = Prometheus(engine, program, measures, clock, limits.promql, threads, cache)
     prometheus.live = live or Nothing()
+    alerting = Alerting(prometheus.live, limits.promql, prometheus.known, cache)
+    console = Console(engine, program, measures, clock, limits.console, threads, rates, alerting)
     files = static_files.StaticFiles(ui_directory)
     return [
         *Health(program, measures, threads, files.page).routes(),

@@ -5,6 +5,7 @@ export const shell = {
   "shell.logs": "Logs",
   "shell.traces": "Traces",
   "shell.metrics": "Metrics",
+  "shell.alerts": "Alerts",
   "shell.sources": "Sources",
   "shell.narrow": "Make the navigation narrow",
   "shell.wide": "Make the navigation wide",

@@ -7,6 +7,7 @@ export const shell: Record<keyof typeof english, string> = {
   "shell.logs": "로그",
   "shell.traces": "트레이스",
   "shell.metrics": "메트릭",
+  "shell.alerts": "알림",
   "shell.sources": "수집",
   "shell.narrow": "메뉴 접기",
   "shell.wide": "메뉴 펼치기",

@@ -11,6 +11,7 @@ import { Answered, Empty, Loading } from "~/parts/states";
 import { Screen } from "~/shell/screen";
 import { useTimeRange } from "~/state/use_time_range";
 import { Arriving } from "./arriving";
+import { Firing } from "./firing";
 import { HowToSend } from "./how_to_send";
 import { Hosts } from "./hosts";
 import classes from "./overview.module.css";
@@ -28,6 +29,7 @@ export function OverviewScreen() {
       <Answered asked={asked} loading={<Waiting />}>
         {(answer) => (
           <div className={classes.overview}>
+            <Firing />
             <Problems problems={answer.problems} hasData={answer.arriving.some((one) => one.total > 0)} />
             <Arriving arriving={answer.arriving} volume={answer.log_volume.buckets} />
             <Panel title={t("overview.logVolume")} note={t("overview.perBar", { step: duration(answer.log_volume.step_ms * 1e6) })}>

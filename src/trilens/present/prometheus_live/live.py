@@ -8,6 +8,9 @@ from typing import Protocol
 
 from trilens.alert.backfill import Backfilled
 from trilens.alert.group import Group
+from trilens.notify.notifier import Notifier
+from trilens.query.promql_values.labels import set_labels
+from trilens.query.promql_values.values import Labels
 from trilens.scrape.pool import Pool
 
 
@@ -30,8 +33,15 @@ class Live(Protocol):
     def prometheus_text(self) -> str:
         """The prometheus.yml as it was read, with its secrets; empty where there is none."""
 
+    @property
+    def notifier(self) -> Notifier | None:
+        """The Alertmanager inside, where there is one."""
+
     def groups(self) -> Sequence[Group]:
         """In the order of files and names."""
+
+    def sent_labels(self, group: Group, labels: Labels) -> dict[str, str] | None:
+        """Under which labels Alertmanagers are told of an alert; None: they are not."""
 
     def pools(self) -> Sequence[Pool]: ...
 
@@ -52,9 +62,13 @@ class Nothing:
 
     reloads = Reloads()
     prometheus_text = ""
+    notifier: Notifier | None = None
 
     def groups(self) -> Sequence[Group]:
         return ()
+
+    def sent_labels(self, group: Group, labels: Labels) -> dict[str, str] | None:
+        return dict(set_labels(group.options.outside.labels, dict(labels)))
 
     def pools(self) -> Sequence[Pool]:
         return ()
