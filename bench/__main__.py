@@ -22,13 +22,14 @@ from bench import (
     promql,
     remote_write,
     report,
+    scraping,
     spans,
     startup,
     visible,
 )
 
 BENCHMARKS: Final[tuple[ModuleType, ...]] = (
-    startup, spans, remote_write, logs, lookups, promql, active_series, visible, memory,
+    startup, spans, remote_write, logs, lookups, promql, scraping, active_series, visible, memory,
 )  # fmt: skip
 NAMES: Final = {module.__name__.rpartition(".")[2]: module for module in BENCHMARKS}
 

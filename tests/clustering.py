@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+from answering import Answering, Quiet
 
 
 class ApiServer:
@@ -22,27 +23,20 @@ class ApiServer:
         self.is_over = False
         cluster = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet):
             protocol_version = "HTTP/1.1"
 
-            def do_GET(self):
+            def answer(self):
                 cluster.answer(self)
 
-            def log_message(self, *_):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._server.handle_error = lambda *_: None
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        self._server = Answering(Handler)
+        self.url = self._server.url
 
     def close(self) -> None:
         with self.changed:
             self.is_over = True
             self.changed.notify_all()
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
     def put(self, path: str, found: dict, kind: str = "") -> None:
         """As somebody who applies it; `kind` DELETED takes it away."""

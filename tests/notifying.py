@@ -8,11 +8,11 @@ import json
 import sys
 import threading
 from concurrent.futures import Executor, Future
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from starlette.applications import Starlette
 
+from answering import Answering, Quiet
 from trilens.clock import SystemClock
 from trilens.notify.alerts import reported
 from trilens.notify.config import load_config, read_config
@@ -61,37 +61,24 @@ class Receiver:
         self.gate.set()
         seen = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        class Handler(Quiet):
+            def answer(self):
+                body = self.body()
                 seen.requests.append((self.command, self.path, dict(self.headers), body))
                 given = seen.answers[0] if len(seen.answers) == 1 else seen.answers.pop(0)
                 status, answer, *more = given
                 seen.gate.wait(30)
-                self.send_response(status)
-                for name, value in (more[0] if more else {}).items():
-                    self.send_header(name, value)
-                self.send_header("Content-Type", content_type)
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
+                headers = {"content-type": content_type} | (more[0] if more else {})
+                self.reply(status, answer, **headers)
 
-            do_PUT = do_POST  # noqa: N815
-
-            def log_message(self, *_):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}/"
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        self._server = Answering(Handler)
+        self.url = f"{self._server.url}/"
 
     def bodies(self) -> list[dict]:
         return [json.loads(body) for *_, body in self.requests]
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
 
 def config_of(text: str, directory: Path = Path("/nonexistent")):

@@ -8,15 +8,14 @@ from __future__ import annotations
 import shutil
 import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
 
+from answering import Answering, Quiet
 from trilens.receive.protobuf_schema import message_classes
 
 PROMETHEUS = shutil.which("prometheus")
@@ -49,7 +48,7 @@ CLIENT = message_classes(
 )
 
 
-class Shop(ThreadingHTTPServer):
+class Shop(Answering):
     """What is scraped: counters that count the scrapes, an exemplar, a native histogram."""
 
     scrapes = 0
@@ -80,23 +79,16 @@ class Shop(ThreadingHTTPServer):
         return bytes([len(body)]) + body
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Quiet):
     server: Shop
 
-    def do_GET(self) -> None:
+    def answer(self) -> None:
         if self.server.is_failing:
             self.send_error(500)
             return
         is_native = self.path == "/native"
         body = self.server.native() if is_native else self.server.open_metrics()
-        self.send_response(200)
-        self.send_header("content-type", NATIVE if is_native else OPEN_METRICS)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
+        self.reply(200, body, content_type=NATIVE if is_native else OPEN_METRICS)
 
 
 CONFIG = """
@@ -123,15 +115,11 @@ def free_port() -> int:
 
 @contextmanager
 def a_shop() -> Iterator[Shop]:
-    server = Shop(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
+    server = Shop(Handler)
     try:
         yield server
     finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        server.close()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from ruling import MINUTE_MS, HandClock, source_of
 from trilens.alert.group import Group
 from trilens.alert.instant_query import InstantQuery
 from trilens.alert.rule_files import read_rules
+from trilens.present.prometheus_json import json_of
 from trilens.present.prometheus_live.live import Nothing
 from trilens.present.prometheus_live.rules import alerts, exponent_text, rules
 from trilens.present.prometheus_params import Form
@@ -45,6 +46,13 @@ def groups():
         for group in found:
             group.evaluate(at_ms).settle()
     return found
+
+
+def test_whole_seconds_are_written_without_decimals(groups):
+    text = json_of(ask(groups)).decode()
+    for part in ('"duration":120,', '"keepFiringFor":60,', '"interval":30,', '"evaluationTime":0,'):
+        assert part in text
+    assert ".0," not in text
 
 
 def ask(groups, **fields):

@@ -1,14 +1,19 @@
 """A group of rules at one moment: order, stale markers, limits, overlays, restored state."""
 
+import random
+
+import orjson
 import pytest
 
 from ruling import MINUTE_MS, HandClock, group_of, shown, source_of
 from trilens.alert.alert_text import Outside
 from trilens.alert.group import Group, Options
 from trilens.alert.instant_query import InstantQuery
-from trilens.alert.recent_samples import RecentSamples, Recorded
+from trilens.alert.recent_samples import RecentSamples, Recorded, matches
 from trilens.alert.rule_files import read_rules
 from trilens.alert.series_notation import labels_of
+from trilens.alert.write_bodies import bodies
+from trilens.alert_sending.outside import message
 from trilens.query.promql.parser import parse
 
 UP = {'up{job="a"}': "1 1 0x20", 'up{job="b"}': "1x2 stale"}
@@ -111,6 +116,90 @@ def test_a_rule_that_fails_gives_nothing_and_does_not_stop_the_others():
     assert [running.health for running in group.rules] == ["err", "err", "ok", "err"]
 
 
+H = "{{schema:0 count:4 sum:5.5 buckets:[2 2]}}"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "error"),
+    [
+        ("vector(1)", "vector(1)", ""),
+        ("vector(NaN)", "vector(NaN)", ""),
+        ("vector(1)", "vector(2)", " 0; overrides not allowed: existing 1, new value 2"),
+        ("vector(0)", "vector(-0)", " 0; overrides not allowed: existing 0, new value -0"),
+        ("h", "h", ""),
+        ("h", "h * 2", ""),
+        ("h", "vector(1)", " 0; overrides not allowed: existing is a histogram, new value 1"),
+        ("vector(1)", "h", ""),
+    ],
+)
+def test_of_two_samples_at_one_moment_the_second_is_an_error_unless_it_is_the_same(
+    first, second, error
+):
+    group = group_of(
+        f"- {{record: r, expr: {first}}}\n- {{record: r, expr: {second}}}\n", source_of({"h": H})
+    )
+    assert len(group.evaluate(0).recorded) == 1
+    is_same = first == second
+    said = "" if is_same else f"duplicate sample for timestamp{error}"
+    assert [(one.health, one.error) for one in group.rules] == [
+        ("ok", ""),
+        ("ok" if is_same else "err", said),
+    ]
+
+
+def test_a_series_that_another_rule_has_ended_is_not_given_at_that_moment():
+    rules = "- {record: r, expr: up == 1}\n- {record: r, expr: sum(up)}\n"
+    group = group_of(rules.replace("up == 1", "sum(up == 1)"), source_of({"up": "1 0 0"}))
+    assert evaluate(group, 0) == {"r{}": 1.0}
+    assert evaluate(group, MINUTE_MS) == {"r{}": "stale"}
+    assert [one.health for one in group.rules] == ["ok", "err"]
+    assert evaluate(group, 2 * MINUTE_MS) == {"r{}": 0.0}
+
+
+BUCKET = "histogram has a bucket whose observation count is negative"
+
+
+@pytest.mark.parametrize(
+    ("expr", "error"),
+    [
+        ("-h", "observation count is  -4: histogram's observation count is negative"),
+        ("n", f"negative side: bucket number 1 has observation count of -1: {BUCKET}"),
+        ("p", f"positive side: bucket number 2 has observation count of -2: {BUCKET}"),
+        ("z", f"zero bucket has observation count of -3: {BUCKET}"),
+    ],
+)  # fmt: skip
+def test_a_histogram_that_prometheus_would_not_store_is_not_recorded(expr, error):
+    negative = {
+        "n": "{{schema:0 count:4 sum:5.5 n_buckets:[-1 2] counter_reset_hint:gauge}}",
+        "p": "{{schema:0 count:4 sum:5.5 buckets:[2 -2] counter_reset_hint:gauge}}",
+        "z": "{{schema:0 count:4 sum:5.5 z_bucket:-3 z_bucket_w:0.1 counter_reset_hint:gauge}}",
+    }
+    group = group_of(f"- {{record: r, expr: {expr}}}\n", source_of({"h": H, **negative}))
+    assert evaluate(group, 0) == {}
+    assert group.rules[0].error == error
+
+
+@pytest.mark.parametrize(
+    ("rule", "label"),
+    [
+        ("{alert: A, expr: m, labels: {cut: '{{ slice $labels.job 0 2 }}'}}", "M\ufffd"),
+        ("""{alert: A, expr: 'label_replace(m, "cut", "a\\xff", "", "")'}""", "a\ufffd"),
+    ],
+)
+def test_a_text_that_is_cut_within_a_character_can_be_sent(rule, label):
+    evaluation = group_of(f"- {rule}\n", source_of({'m{job="München"}': "5"})).evaluate(0)
+    (notice,) = evaluation.notices
+    assert dict(notice.labels)["cut"] == label
+    orjson.dumps(message(notice))
+    assert list(bodies(evaluation.recorded))
+
+
+def test_the_value_of_an_alert_of_a_histogram_is_0():
+    group = group_of("- {alert: A, expr: -h}\n", source_of({"h": H}))
+    evaluate(group, 0)
+    assert str(group.rules[0].states.active()[0].value) == "0.0"
+
+
 def test_more_series_than_the_limit_are_no_series():
     group = group_of(
         "- {record: r, expr: up}\n- {record: s, expr: sum(up)}\n", source_of(UP), limit=1
@@ -185,14 +274,27 @@ def test_after_a_restart_alerts_take_up_their_time(stored, now_min, active_min, 
     assert evaluate(group, now_ms + MINUTE_MS) != {}
 
 
-def test_a_short_for_is_not_restored():
+@pytest.mark.parametrize(
+    ("stored", "active_min", "why"),
+    [("0x10", 0, "it was firing: a restart must not resolve it"),
+     ("420x10", 20, "7 to 10 min: it was pending, and waits for all of it again")],
+)  # fmt: skip
+def test_a_short_for_is_taken_up_where_it_was_over(stored, active_min, why):
     source = source_of(
-        {'up{job="a"}': "0x100", 'ALERTS_FOR_STATE{alertname="Down",job="a"}': "0x10"}
+        {'up{job="a"}': "0x100", 'ALERTS_FOR_STATE{alertname="Down",job="a"}': stored}
     )
     group = group_of("- {alert: Down, expr: up == 0, for: 5m}\n", source, is_restored=False)
     evaluate(group, 20 * MINUTE_MS)
     group.restore(20 * MINUTE_MS)
-    assert group.rules[0].states.active()[0].active_at_ms == 20 * MINUTE_MS
+    assert group.rules[0].states.active()[0].active_at_ms == active_min * MINUTE_MS, why
+
+
+def test_what_is_not_active_asks_nothing_of_the_store_after_a_restart():
+    group = group_of("- {alert: Down, expr: up == 5, for: 30m}\n", source_of(UP), is_restored=False)
+    evaluate(group, MINUTE_MS)
+    group.query = None
+    group.restore(MINUTE_MS)
+    assert group.rules[0].is_restored
 
 
 def test_a_label_that_is_a_template_does_not_keep_state_from_being_found():
@@ -256,3 +358,33 @@ def test_the_store_computes_by_itself_only_what_has_nothing_recent():
     query = InstantQuery(Computing, recent)
     assert [one.value for one in query.text('sum(m{a="b"})', 2000)] == [1.0]
     assert [one.value for one in query.text("count_over_time(m[1m])", 2000)] == [1.0]
+
+
+def test_recent_samples_are_those_that_match_whatever_comes_and_goes():
+    draw, clock = random.Random(5), HandClock()
+    recent = RecentSamples(lambda: clock.now_ms, keep_ms=40, samples_max=60)
+    kept: list[tuple[int, Recorded]] = []
+    asked = [parse(text).matchers for text in (
+        "m", 'm{a="1"}', 'm{a="1",b!="2"}', 'm{a=""}', '{a="1"}', 'n{a=~"1|2",b="1"}', 'm{c="1"}',
+        'm{a="1",a="2"}', '{__name__=~"m|n",b=""}',
+    )]  # fmt: skip
+    for _ in range(400):
+        clock.now_ms += draw.randrange(12)
+        labels = {"__name__": draw.choice("mn")}
+        labels |= {name: value for name in "ab" if (value := draw.choice(["", "1", "2"]))}
+        one = Recorded(tuple(sorted(labels.items())), clock.now_ms // 5 * 5, draw.random())
+        if all((one.labels, one.at_ms) != (old.labels, old.at_ms) for _, old in kept):
+            kept.append((clock.now_ms, one))
+        recent.add([one])
+        kept = [(at, old) for at, old in kept if at >= clock.now_ms - 40][-60:]
+        start_ms = clock.now_ms - draw.randrange(60)
+        for matchers in asked:
+            expected: dict = {}
+            for _, old in kept:
+                if old.at_ms > start_ms and matches(matchers, dict(old.labels)):
+                    expected.setdefault(old.labels, {})[old.at_ms] = (old.value, None)
+            assert recent.matching(matchers, start_ms, clock.now_ms) == expected
+    clock.now_ms += 1000
+    recent.add([])
+    assert recent.count == 0
+    assert not recent._by_metric

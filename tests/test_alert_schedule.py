@@ -75,6 +75,83 @@ def schedule(outside):
     made.stop()
 
 
+def test_groups_that_take_long_hold_up_only_each_other(outside):
+    class Slow:
+        def select(self, selector, start_ms, end_ms):
+            time.sleep(1.1 if selector.name == "slow" else 0)
+            return []
+
+    schedule = Schedule(
+        InstantQuery(Slow), write=outside.write, notify=outside.notify, clock=SystemClock(),
+        measures=Measures(), log=logging.getLogger("test"), workers=2,
+    )  # fmt: skip
+    text = "".join(
+        f"- {{name: g{n}, interval: 200ms, rules: [{{record: r, expr: slow}}]}}\n" for n in range(6)
+    )
+    quick = "- {name: quick, interval: 100ms, rules: [{record: r, expr: vector(1)}]}\n"
+    schedule.start()
+    try:
+        schedule.load(groups(f"groups:\n{text}"))
+        until(lambda: all(group.took_s for group in schedule.groups()), 30)
+        schedule.load(groups(f"groups:\n{text}{quick}"))
+        time.sleep(0.3)
+        count = len(outside.bodies)
+        time.sleep(2)
+        assert len(outside.bodies) - count >= 10
+    finally:
+        schedule.stop()
+
+
+class SetClock(SystemClock):
+    def __init__(self):
+        self.by_ns = 0
+
+    def now_ns(self):
+        return super().now_ns() + self.by_ns
+
+
+def test_a_clock_that_is_set_back_stops_no_rules_and_resolves_no_alerts(outside):
+    clock = SetClock()
+    schedule = Schedule(
+        InstantQuery(lambda: source_of({})), write=outside.write, notify=outside.notify,
+        clock=clock, measures=Measures(), log=logging.getLogger("test"),
+    )  # fmt: skip
+    schedule.start()
+    try:
+        schedule.load(groups(ALL))
+        until(lambda: outside.notices)
+        clock.by_ns = -3600 * 10**9
+        count = len(outside.bodies)
+        until(lambda: len(outside.bodies) >= count + 5, 10)
+        (alert,) = schedule.groups()[0].rules[1].states.active()
+        assert alert.state == "firing"
+        assert alert.active_at_ms <= clock.now_ns() // 10**6
+        assert not any(one.is_resolved for one in outside.notices)
+    finally:
+        schedule.stop()
+
+
+def test_what_fails_while_looking_for_what_is_due_ends_nothing(outside):
+    answers = iter([OSError("the disk")])
+
+    def shown_until_ms():
+        for error in answers:
+            raise error
+        return 10**15
+
+    schedule = Schedule(
+        InstantQuery(lambda: source_of({})), write=outside.write, notify=outside.notify,
+        clock=SystemClock(), measures=Measures(), log=logging.getLogger("test"),
+        shown_until_ms=shown_until_ms,
+    )  # fmt: skip
+    schedule.start()
+    try:
+        schedule.load(groups(ALL))
+        until(lambda: outside.bodies, 10)
+    finally:
+        schedule.stop()
+
+
 def groups(text):
     return read_rules(text.encode(), "rules.yml")
 

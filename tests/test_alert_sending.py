@@ -11,6 +11,7 @@ import pytest
 from notifying import Receiver
 from trilens.alert.alert_states import Notice
 from trilens.alert_sending import endpoint as endpoints
+from trilens.alert_sending import outside as outsides
 from trilens.alert_sending.outside import Outside, relabelled, urls_of
 from trilens.config_files.aws_config import AwsAccess
 from trilens.http_out.aws import Credentials, sign
@@ -172,3 +173,55 @@ def test_urls():
     )  # fmt: skip
     drop_all = Rule(action="labeldrop", regex=".*")
     assert relabelled((drop_all,), [notice("A")]) == []
+
+
+def test_who_is_found_later_is_told_of_what_came_before(loop, server, monkeypatch):
+    one, found = server(), asyncio.Event()
+
+    async def discover_later(discovery, tell, _fail):
+        await found.wait()
+        tell(discovery.groups)
+
+    monkeypatch.setattr(outsides, "discover", discover_later)
+    outside = Outside(loop, Measures())
+    outside.apply(Alerting((), (a_set(one),)))
+    outside.tell([notice("A"), notice("B")])
+    outside.tell([notice("A", ends_at_ms=3_000)])
+    loop.call_soon_threadsafe(found.set)
+    wait_until(lambda: len(told(one)) == 2)
+    assert sorted(told(one)) == [
+        ("A", "1970-01-01T00:00:03.000Z"),
+        ("B", "1970-01-01T00:00:02.000Z"),
+    ]
+    outside.stop(1)
+
+
+def test_what_is_told_while_files_are_read_again_is_not_lost(loop, server, monkeypatch):
+    one, other = server(), server()
+    outside = Outside(loop, Measures())
+    outside.apply(Alerting((), (a_set(one),)))
+    wait_until(outside.active)
+    stop = outsides._Set.stop
+
+    async def stop_slowly(self):
+        outside._put([notice("A")])
+        await stop(self)
+
+    monkeypatch.setattr(outsides._Set, "stop", stop_slowly)
+    outside.apply(Alerting((), (a_set(other),)))
+    wait_until(lambda: [name for name, _ in told(other)] == ["A"])
+    outside.stop(1)
+
+
+def test_what_cannot_be_written_at_all_does_not_end_the_telling(loop, server):
+    one, measures = server(), Measures()
+    outside = Outside(loop, measures)
+    outside.apply(Alerting((), (a_set(one),)))
+    wait_until(outside.active)
+    outside.tell([notice("A", severity="\udcff")])
+    url = f"http://{address(one)}/api/v2/alerts"
+    wait_until(lambda: measures.value("trilens_alertmanager_dropped_total", url) == 1)
+    assert "internal: " in outside.errors()[0]
+    outside.tell([notice("B")])
+    wait_until(lambda: told(one) == [("B", "1970-01-01T00:00:02.000Z")])
+    outside.stop(1)

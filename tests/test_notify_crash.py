@@ -5,14 +5,15 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import orjson
 import pytest
+
+from answering import Answering, Quiet
 
 INTERVAL_S = 3.0
 CONFIG = """
@@ -37,37 +38,23 @@ class Ledger:
         chance = random.Random(seed)
         ledger = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = orjson.loads(self.rfile.read(int(self.headers["content-length"])))
+        class Handler(Quiet):
+            def answer(self):
+                body = orjson.loads(self.body())
                 at = time.monotonic()
                 is_taken = chance.random() < 0.85
                 if is_taken:
                     names = [one["labels"]["instance"] for one in body["alerts"]]
                     ledger.taken.append((at, body["groupKey"], names))
                 time.sleep(chance.choice([0, 0, 0.03, 0.1]))
-                try:
-                    self.send_response(200 if is_taken else 503)
-                    self.send_header("Content-Length", "0")
-                    self.end_headers()
-                except OSError:
-                    pass  # the sender was killed meanwhile
+                with suppress(OSError):  # the sender was killed meanwhile
+                    self.reply(200 if is_taken else 503)
 
-            def log_message(self, *_):
-                pass
-
-            def handle_error(self, *_):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._server.handle_error = lambda *_: None
+        self._server = Answering(Handler)
         self.port = self._server.server_port
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()
 
 
 class Program:

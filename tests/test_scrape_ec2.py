@@ -5,11 +5,11 @@ import hashlib
 import hmac
 import threading
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
 import pytest
 
+from answering import Answering, Quiet
 from notifying import Receiver
 from trilens.config_files.aws_config import AwsAccess
 from trilens.config_files.http_config import HttpConfig
@@ -214,23 +214,14 @@ class _Metadata:
         self.asked = []
         service = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
+        class Handler(Quiet):
+            def answer(self):
                 token = self.headers.get("X-aws-ec2-metadata-token", "")
                 service.asked.append((self.path, token))
-                self.send_response(200 if self.path in answers else 404)
-                self.end_headers()
-                self.wfile.write(answers.get(self.path, b""))
+                self.reply(200 if self.path in answers else 404, answers.get(self.path, b""))
 
-            do_PUT = do_GET  # noqa: N815
-
-            def log_message(self, *_):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        self._server = Answering(Handler)
+        self.url = self._server.url
 
     def close(self):
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.close()

@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Literal, Self
 
@@ -17,6 +16,7 @@ import zstandard
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
+from answering import Answering, Quiet
 from trilens.agent.delivery import Checkpoint, LogDelivery
 from trilens.agent.log_files import Where
 from trilens.agent.send import Sender
@@ -58,14 +58,6 @@ class SetClock:
         self.running_ns += int(seconds * 1e9)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 32
-
-    def handle_error(self, request, client_address):
-        pass
-
-
 @dataclass
 class RecordingServer:
     """Receivers and /api/sql for the one question that is asked. `way` decides on each request.
@@ -85,34 +77,26 @@ class RecordingServer:
     def __enter__(self) -> Self:
         outer = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet):
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
 
-            def do_POST(self):
+            def answer(self):
                 outer._serve(self)
 
-            def log_message(self, *_):
-                pass
-
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", self.port), Handler)
-        self.port = self._server.server_port
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self._thread.start()
+        self._server = Answering(Handler, self.port)
+        self.port, self.url = self._server.server_port, self._server.url
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._server.close()
 
     def bodies(self) -> list[str]:
         return [line.body for line in self.lines if not line.body.startswith("delivery was")]
 
-    def _serve(self, request: BaseHTTPRequestHandler) -> None:
-        body = request.rfile.read(int(request.headers["Content-Length"]))
+    def _serve(self, request: Quiet) -> None:
+        body = request.body()
         with self._lock:
             number = len(self.requests)
             self.requests.append((request.path, dict(request.headers)))
@@ -126,10 +110,7 @@ class RecordingServer:
         if way == "cut_after":
             request.close_connection = True
             return
-        request.send_response(status)
-        request.send_header("Content-Length", str(len(answer)))
-        request.end_headers()
-        request.wfile.write(answer)
+        request.reply(status, answer)
 
     def _taken(self, path: str, body: bytes) -> tuple[bytes, int]:
         if path == "/v1/logs":
@@ -148,7 +129,7 @@ class RecordingServer:
             return b"", 404
         return b"", 200
 
-    def _forwarded(self, request: BaseHTTPRequestHandler, body: bytes) -> tuple[bytes, int]:
+    def _forwarded(self, request: Quiet, body: bytes) -> tuple[bytes, int]:
         kept = ("Content-Type", "Content-Encoding", "X-Trilens-Self")
         headers = {name: request.headers[name] for name in kept if name in request.headers}
         reply = httpx.post(self.upstream + request.path, content=body, headers=headers, timeout=30)

@@ -30,6 +30,10 @@ RESEND_MS: Final = 60_000
 State: TypeAlias = Literal["inactive", "pending", "firing"]
 _RANKS: Final[dict[State, int]] = {"inactive": 0, "pending": 1, "firing": 2}
 
+_MOMENTS: Final = (
+    "fired_at_ms", "resolved_at_ms", "keep_firing_since_ms", "last_sent_at_ms", "valid_until_ms",
+)  # fmt: skip
+
 
 class RuleError(Exception):
     """A rule that cannot be evaluated, and why; shown in the API."""
@@ -138,6 +142,15 @@ class AlertStates:
         elif alert.state == "firing" and not has_lasted:
             alert.state = "pending"
             alert.fired_at_ms = alert.last_sent_at_ms = alert.keep_firing_since_ms = None
+
+    def shift(self, by_ms: int) -> None:
+        """The clock was set by so much: what has lasted so long has lasted as long as before."""
+        for alert in self.alerts.values():
+            alert.active_at_ms += by_ms
+            for name in _MOMENTS:
+                moment_ms = getattr(alert, name)
+                if moment_ms is not None:
+                    setattr(alert, name, moment_ms + by_ms)
 
     def state(self) -> State:
         """The gravest of all instances."""

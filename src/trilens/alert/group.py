@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from struct import pack
 from typing import Final
 
 from trilens.alert.alert_states import (
@@ -32,6 +33,7 @@ from trilens.alert.template_functions import graph_path
 from trilens.alert.write_bodies import STALE, refusal_of
 from trilens.clock import Clock
 from trilens.errors import Refused, TrilensError
+from trilens.go_template.values import shortest, utf8
 from trilens.query.promql.ast import Matcher
 from trilens.query.promql.errors import PromqlError
 from trilens.query.promql_values.labels import labels_text, set_labels
@@ -91,17 +93,18 @@ class Evaluation:
     samples: int = 0
     failures: int = 0
     faults: list[Exception] = field(default_factory=list)  # our own
-    seen: set[Labels] = field(default_factory=set)
+    seen: dict[Labels, Recorded] = field(default_factory=dict)
 
-    def add(self, recorded: list[Recorded]) -> list[Recorded]:
-        """Takes those that are the first of their series at this moment, and gives them back."""
-        fresh = []
-        for one in recorded:
-            if one.labels not in self.seen:
-                self.seen.add(one.labels)
-                fresh.append(one)
-        self.recorded += fresh
-        return fresh
+    def add(self, one: Recorded) -> str | None:
+        """Takes the first sample of a series at this moment.
+
+        Gives why another one is refused, as Prometheus's head does; the same once more is well.
+        """
+        before = self.seen.setdefault(one.labels, one)
+        if before is one:
+            self.recorded.append(one)
+            return None
+        return duplicate(before, one)
 
     def settle(self) -> None:
         """All is written."""
@@ -143,6 +146,11 @@ class Group:
         said = self.definition.query_offset_ms
         return self.options.query_offset_ms if said is None else said
 
+    def shift(self, by_ms: int) -> None:
+        """The clock was set by so much."""
+        for running in self.rules:
+            running.states.shift(by_ms)
+
     def hold(self, why: str) -> None:
         """It is not evaluated now."""
         for running in self.rules:
@@ -155,8 +163,7 @@ class Group:
         evaluation = Evaluation(at_ms)
         for running in self.rules:
             self._evaluate(running, evaluation)
-        ended = [Recorded(one, at_ms - self.offset_ms, STALE) for one in sorted(self.ended)]
-        self.query.recent.add(evaluation.add(ended))
+        self._end(self.ended, evaluation)
         self.ended = set()
         self.took_s = (self.clock.monotonic_ns() - began_ns) / 1e9
         return evaluation
@@ -192,18 +199,27 @@ class Group:
                 generator_url=self.options.outside.url + graph_path(running.rule.query),
                 external=self.options.outside.labels,
             )
-        recorded = []
+        known = len(evaluation.recorded)
+        given = set()
         for sample in samples:
             refusal = None if sample.histogram is None else refusal_of(sample.histogram)
+            refusal = refusal or evaluation.add(
+                Recorded(sample.labels, recorded_at_ms, sample.value, sample.histogram)
+            )
             if refusal is not None:
                 running.health, running.error = "err", refusal
-                continue
-            recorded.append(Recorded(sample.labels, recorded_at_ms, sample.value, sample.histogram))
-        given = frozenset(one.labels for one in recorded)
-        gone = sorted(running.given - given)
-        recorded += [Recorded(labels, recorded_at_ms, STALE) for labels in gone]
-        self.query.recent.add(evaluation.add(recorded))
-        evaluation.given.append((running, given))
+            else:
+                given.add(sample.labels)
+        self.query.recent.add(evaluation.recorded[known:])
+        self._end(running.given - given, evaluation)
+        evaluation.given.append((running, frozenset(given)))
+
+    def _end(self, gone: Iterable[Labels], evaluation: Evaluation) -> None:
+        """Stale markers, but for series that another rule of the group gives."""
+        known = len(evaluation.recorded)
+        for labels in sorted(gone):
+            evaluation.add(Recorded(labels, evaluation.at_ms - self.offset_ms, STALE))
+        self.query.recent.add(evaluation.recorded[known:])
 
     def _samples(self, running: RunningRule, at_ms: int) -> list[Sample]:
         found = self.query.samples(running.rule.expr, at_ms - self.offset_ms)
@@ -229,7 +245,8 @@ class Group:
                 rule.name, sample, at_ms, outside, lambda text: self.query.text(text, at_ms)
             )
             own = {name: expander.expand(text) for name, text in rule.labels}
-            labels = set_labels(sample.labels, {METRIC_NAME: "", **own, ALERT_NAME: rule.name})
+            found_labels = tuple((name, utf8(value)) for name, value in sample.labels)
+            labels = set_labels(found_labels, {METRIC_NAME: "", **own, ALERT_NAME: rule.name})
             annotations = tuple((name, expander.expand(text)) for name, text in rule.annotations)
             yield Alert(labels, annotations, sample.value, at_ms)
 
@@ -246,7 +263,7 @@ class Group:
             running.is_restored = True
 
     def _restore(self, running: RunningRule, now_ms: int) -> None:
-        if running.rule.for_ms < self.options.grace_ms:
+        if not running.states.alerts:
             return
         matchers = tuple(
             Matcher(name, "=", value)
@@ -274,6 +291,8 @@ class Group:
         left_ms = for_ms - (down_at_ms - active_at_ms)
         if left_ms <= 0:
             alert.active_at_ms = active_at_ms  # it was firing
+        elif for_ms < self.options.grace_ms:
+            return  # to wait for all of it again is sooner than the grace
         elif left_ms < self.options.grace_ms:
             alert.active_at_ms = now_ms + self.options.grace_ms - for_ms
         else:
@@ -314,6 +333,20 @@ def _recorded(rule: Rule, found: list[Sample], limit: int) -> list[Sample]:
     if limit and len(samples) > limit:
         raise RuleError(f"exceeded limit of {limit} with {len(samples)} series")
     return samples
+
+
+def duplicate(before: Recorded, one: Recorded) -> str | None:
+    """Why a second sample of a series at one moment is refused; None if it is the same."""
+    prefix = "duplicate sample for timestamp"
+    if one.histogram is not None:
+        is_same = before.histogram == one.histogram
+        return None if is_same else prefix
+    text = f"{prefix} {one.at_ms}; overrides not allowed: existing"
+    if before.histogram is not None:
+        return f"{text} is a histogram, new value {shortest(one.value)}"
+    if pack("<d", before.value) == pack("<d", one.value):
+        return None
+    return f"{text} {shortest(before.value)}, new value {shortest(one.value)}"
 
 
 def _said(error: Exception) -> str:

@@ -25,7 +25,7 @@ from trilens.query.promql_values.values import Grid, Labels, RawSeries, Scalar, 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """`histogram` counts where there is one."""
+    """Where there is a histogram the value is 0."""
 
     labels: Labels
     value: float
@@ -76,11 +76,9 @@ def samples_of(value: Value) -> list[Sample]:
         raise PromqlError("rule result is not a vector or scalar")
     rows = np.flatnonzero(value.is_there[:, 0]).tolist()
     histograms = value.histograms
-    return [
-        Sample(
-            value.labels[row],
-            float(value.values[row, 0]),
-            None if histograms is None else histograms[row, 0],
-        )
-        for row in rows
-    ]
+    found = []
+    for row in rows:
+        histogram = None if histograms is None else histograms[row, 0]
+        number = 0.0 if histogram is not None else float(value.values[row, 0])
+        found.append(Sample(value.labels[row], number, histogram))
+    return found

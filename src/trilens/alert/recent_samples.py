@@ -16,7 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 
@@ -45,6 +45,34 @@ class Recorded:
 
 
 @dataclass(slots=True)
+class _Metric:
+    """Series of one metric, found by any of their labels: a thousand groups may record it."""
+
+    series: dict[Labels, Points] = field(default_factory=dict)
+    by_label: dict[tuple[str, str], dict[Labels, None]] = field(default_factory=dict)
+
+    def points(self, labels: Labels) -> Points:
+        if labels not in self.series:
+            self.series[labels] = {}
+            for pair in labels:
+                self.by_label.setdefault(pair, {})[labels] = None
+        return self.series[labels]
+
+    def remove(self, labels: Labels) -> None:
+        del self.series[labels]
+        for pair in labels:
+            del self.by_label[pair][labels]
+            if not self.by_label[pair]:
+                del self.by_label[pair]
+
+    def among(self, matchers: tuple[Matcher, ...]) -> list[Labels]:
+        """Those that may match: the fewest that one of the matchers leaves."""
+        wanted = [(one.name, one.value) for one in matchers if one.op == "=" and one.value]
+        found: list[dict[Labels, Any]] = [self.by_label.get(pair, {}) for pair in wanted]
+        return list(min(found, key=len, default=self.series))
+
+
+@dataclass(slots=True)
 class RecentSamples:
     """`now_ms` is monotonic."""
 
@@ -52,7 +80,7 @@ class RecentSamples:
     keep_ms: int = KEEP_MS
     samples_max: int = SAMPLES_MAX
     count: int = 0
-    _by_metric: dict[str, dict[Labels, Points]] = field(default_factory=dict)
+    _by_metric: dict[str, _Metric] = field(default_factory=dict)
     _batches: deque[tuple[int, list[Recorded]]] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -77,26 +105,30 @@ class RecentSamples:
         with self._lock:
             if not self._by_metric:
                 return {}
-            found = {
+            metrics = self._metrics(matchers)
+            candidates = [labels for metric in metrics for labels in metric.among(matchers)]
+        tests = [_test(matcher) for matcher in matchers if not _is_name(matcher)]
+        wanted = [labels for labels in candidates if _passes(dict(labels), tests)]
+        with self._lock:
+            return {
                 labels: within
-                for labels, points in self._of_metric(matchers)
-                if (within := {at: one for at, one in points.items() if start_ms < at <= end_ms})
+                for labels in wanted
+                if (within := self._within(labels, start_ms, end_ms))
             }
-        tests = [_test(matcher) for matcher in matchers if not _is_name(matcher)] if found else []
-        return {
-            labels: points
-            for labels, points in found.items()
-            if all(test(dict(labels)) for test in tests)
-        }
 
-    def _of_metric(self, matchers: tuple[Matcher, ...]) -> list[tuple[Labels, Points]]:
+    def _metrics(self, matchers: tuple[Matcher, ...]) -> list[_Metric]:
         name = next((one.value for one in matchers if _is_name(one)), None)
-        if name is not None:
-            return list(self._by_metric.get(name, {}).items())
-        return [pair for series in self._by_metric.values() for pair in series.items()]
+        if name is None:
+            return list(self._by_metric.values())
+        return [self._by_metric[name]] if name in self._by_metric else []
+
+    def _within(self, labels: Labels, start_ms: int, end_ms: int) -> Points:
+        metric = self._by_metric.get(_name(labels))
+        points = {} if metric is None else metric.series.get(labels, {})
+        return {at: one for at, one in points.items() if start_ms < at <= end_ms}
 
     def _put(self, one: Recorded) -> bool:
-        points = self._by_metric.setdefault(_name(one.labels), {}).setdefault(one.labels, {})
+        points = self._by_metric.setdefault(_name(one.labels), _Metric()).points(one.labels)
         if one.at_ms in points:
             return False
         points[one.at_ms] = (one.value, one.histogram)
@@ -105,12 +137,14 @@ class RecentSamples:
     def _forget(self, batch: list[Recorded]) -> None:
         self.count -= len(batch)
         for one in batch:
-            series = self._by_metric[_name(one.labels)]
-            del series[one.labels][one.at_ms]
-            if not series[one.labels]:
-                del series[one.labels]
-            if not series:
-                del self._by_metric[_name(one.labels)]
+            name = _name(one.labels)
+            metric = self._by_metric[name]
+            points = metric.series[one.labels]
+            del points[one.at_ms]
+            if not points:
+                metric.remove(one.labels)
+            if not metric.series:
+                del self._by_metric[name]
 
 
 @dataclass(slots=True)
@@ -194,6 +228,10 @@ def _test(matcher: Matcher) -> Callable[[dict[str, str]], bool]:
     if matcher.op == "=~":
         return lambda labels: regex.match(labels.get(name, "")) is not None
     return lambda labels: regex.match(labels.get(name, "")) is None
+
+
+def _passes(labels: dict[str, str], tests: list[Callable[[dict[str, str]], bool]]) -> bool:
+    return all(test(labels) for test in tests)
 
 
 def matches(matchers: Iterable[Matcher], labels: dict[str, str]) -> bool:

@@ -4,7 +4,8 @@ Evaluations of a group are `interval` apart, at an offset that its file and name
 groups together spread over the interval and a restart finds the same moments again. One that takes
 longer than that misses the moments in between (counted) and goes on with the newest. A moment is
 evaluated when all samples of before are shown: a store that is behind, after a start or under load,
-makes alerts late, and does not resolve them.
+makes alerts late, and does not resolve them. Where the clock is set back evaluations go on at
+once, and alerts last on from where they were.
 
     evaluate -> notify(notices) -> write(body), each acknowledged
 
@@ -12,13 +13,16 @@ An alert is told before what was recorded is written: a spool that hangs delays 
 takes the state of groups along; series of rules that are no more get stale markers, those of groups
 that are no more after two intervals, unless another group gives them by then.
 
-Threads     one that waits for what is due, `workers` that evaluate; a group by one at a time
+Threads     one that waits for what is due, `workers` that evaluate, and as many for groups that
+            took long the last time: these wait for each other, and the rest does not. A group is
+            evaluated by one at a time
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -41,6 +45,8 @@ WORKERS: Final = 4
 LOOK_UP_S: Final = 0.5  # the wall clock may have jumped
 LOOK_AGAIN_S: Final = 0.05  # for what the store does not show yet
 BEHIND_MS_MAX: Final = 60_000  # beyond it rules say that they are not evaluated
+SLOW_S: Final = 1.0
+CLOCK_SET_MS_MIN: Final = 60_000
 RESTORED_AFTER: Final = 2  # evaluations
 
 Write = Callable[[bytes], None]
@@ -108,7 +114,9 @@ class Schedule:
         self._changed = threading.Condition()
         self._is_stopping = False
         self._is_first_load = True
+        self._looked_at_ms = 0
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="rules")
+        self._slow = ThreadPoolExecutor(workers, thread_name_prefix="rules-slow")
         self._thread = threading.Thread(target=self._run, name="rules-due", daemon=True)
 
     @property
@@ -125,7 +133,8 @@ class Schedule:
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        for pool in (self._pool, self._slow):
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def groups(self) -> list[Group]:
         """In the order of files and names, as Prometheus's API has them."""
@@ -178,17 +187,39 @@ class Schedule:
         return self._clock.now_ns() // 1_000_000
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                if self._is_stopping:
-                    return
+        while not self._is_stopping:
+            try:
+                self._look()
+            except Exception:  # noqa: BLE001 - whatever it is, rules go on
+                self._log.exception("nothing can be found to evaluate")
+                time.sleep(LOOK_UP_S)
+
+    def _look(self) -> None:
+        """Begin what is due, and wait until something else may be."""
+        with self._changed:
+            if not self._is_stopping:
                 now_ms = self._now_ms()
+                if now_ms < self._looked_at_ms:
+                    for slot in self._slots.values():
+                        self._follow_clock(slot, now_ms)
+                self._looked_at_ms = now_ms
                 is_behind = self._begin_due(now_ms, self._shown_until_ms())
                 waiting = [one.due_ms for one in self._slots.values() if not one.is_running]
                 next_ms = min([*waiting, *(one.due_ms for one in self._burials)], default=None)
                 wait_s = LOOK_UP_S if next_ms is None else (next_ms - now_ms) / 1000
                 soonest_s = LOOK_AGAIN_S if is_behind else 0.001
                 self._changed.wait(min(max(wait_s, soonest_s), LOOK_UP_S))
+
+    def _follow_clock(self, slot: _Slot, now_ms: int) -> None:
+        """Nobody waits for an hour that a clock has been set back by."""
+        ahead_ms = slot.due_ms - now_ms - slot.group.interval_ms
+        if slot.is_running or ahead_ms <= min(slot.group.interval_ms, CLOCK_SET_MS_MIN):
+            return
+        definition, interval_ms = slot.group.definition, slot.group.interval_ms
+        due_ms = slot_ms(definition.key, interval_ms, now_ms) + interval_ms
+        self._log.warning("the clock was set back", extra={"group": definition.name})
+        slot.group.shift(due_ms - slot.due_ms)
+        slot.due_ms = due_ms
 
     def _begin_due(self, now_ms: int, shown_until_ms: int) -> bool:
         """Whether there is one that has to wait for the store."""
@@ -199,7 +230,8 @@ class Schedule:
         for slot in due_slots:
             if slot.needs_ms <= shown_until_ms:
                 slot.is_running = True
-                self._pool.submit(self._turn, slot)
+                pool = self._slow if slot.group.took_s > SLOW_S else self._pool
+                pool.submit(self._turn, slot)
         late_ms = now_ms - min((slot.due_ms for slot in behind), default=now_ms)
         self._measures.set("trilens_rules_behind_seconds", to=late_ms / 1000)
         for slot in behind:
@@ -223,6 +255,7 @@ class Schedule:
             with self._changed:
                 slot.due_ms += slot.group.interval_ms
                 slot.is_running = False
+                self._follow_clock(slot, self._now_ms())
                 self._changed.notify_all()
 
     def _evaluate(self, slot: _Slot) -> None:

@@ -18,8 +18,9 @@ import cramjam
 import numpy as np
 
 from trilens.alert.recent_samples import Recorded
+from trilens.go_template.values import shortest
 from trilens.protobuf_wire import FIXED64, block, double, number, tag, text, varint
-from trilens.query.promql_histograms.histograms import Buckets, Histogram, ResetHint
+from trilens.query.promql_histograms.histograms import Buckets, Histogram
 from trilens.query.promql_values.values import Labels
 
 SAMPLES_MAX: Final = 20_000  # of one body
@@ -35,13 +36,31 @@ def bodies(recorded: Iterable[Recorded]) -> Iterator[bytes]:
 
 
 def refusal_of(histogram: Histogram) -> str | None:
-    """Why a histogram cannot be stored; None if it can (of Prometheus's Histogram.Validate)."""
-    counts = np.concatenate([histogram.positive.counts, histogram.negative.counts])
-    if histogram.hint is ResetHint.GAUGE:
-        return None
-    if (counts < 0).any() or histogram.count < 0 or histogram.zero_count < 0:
-        return "histogram has a bucket whose observation count is negative"
+    """Why a histogram cannot be stored; None if it can (Prometheus's FloatHistogram.Validate)."""
+    bucket = "histogram has a bucket whose observation count is negative"
+    if (text := _negative(histogram.negative)) is not None:
+        return f"negative side: {text}: {bucket}"
+    if histogram.zero_count < 0:
+        return f"zero bucket has observation count of {shortest(histogram.zero_count)}: {bucket}"
+    if histogram.count < 0:
+        return (
+            f"observation count is  {shortest(histogram.count)}: "
+            "histogram's observation count is negative"
+        )
+    if (text := _negative(histogram.positive)) is not None:
+        return f"positive side: {text}: {bucket}"
     return None
+
+
+def _negative(side: Buckets) -> str | None:
+    """The first bucket with a negative count, numbered from 1 without those that are not there."""
+    places = np.flatnonzero(side.counts < 0)
+    if not len(places):
+        return None
+    first = int(places[0])
+    return (
+        f"bucket number {first + 1} has observation count of {shortest(float(side.counts[first]))}"
+    )
 
 
 def _series(one: Recorded) -> bytes:

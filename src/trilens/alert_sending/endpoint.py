@@ -137,6 +137,9 @@ class Endpoint:
             raise _NotTold(str(error), is_final=False) from None
         except (httpx.HTTPError, httpx.StreamError, OSError, ValueError) as error:
             raise _NotTold(why(error), is_final=False) from None
+        except Exception as error:  # noqa: BLE001 - alerts after these are told all the same
+            _log.exception("an Alertmanager cannot be told", extra={"url": self.url})
+            raise _NotTold(f"internal: {type(error).__name__}", is_final=True) from None
         if status // 100 != 2:
             is_final = status // 100 == 4 and status != _TOO_MANY
             raise _NotTold(f"HTTP status {status}{text and ': ' + text}", is_final=is_final)

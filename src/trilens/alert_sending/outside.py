@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from trilens.alert.alert_states import Notice
-from trilens.alert_sending.endpoint import Endpoint, Key
+from trilens.alert_sending.endpoint import WAITING_MAX, Endpoint, Key, Told
 from trilens.config_files.http_config import HttpConfig
 from trilens.http_out.authorization import Authorization
 from trilens.http_out.aws import Aws
@@ -63,11 +63,10 @@ class Outside:
     def _put(self, notices: list[Notice]) -> None:
         for one in self._sets:
             told = {
-                frozenset(notice.labels): _row(notice)
+                frozenset(notice.labels): message(notice)
                 for notice in relabelled(one.config.alert_relabel, notices)
             }
-            for endpoint, _ in one.endpoints.values():
-                endpoint.put(told)
+            one.put(told)
 
     async def _apply(self, alerting: Alerting) -> None:
         before, sets = self._sets, []
@@ -83,11 +82,11 @@ class Outside:
             for one in before
             for url, (endpoint, _) in one.endpoints.items()
         }
-        for one in before:
-            await one.stop()
         self._sets = sets
         for one in sets:
             one.start(left)
+        for one in before:
+            await one.stop()
 
     async def _stop(self, grace_s: float) -> None:
         """What waits may still be told for a while."""
@@ -113,6 +112,7 @@ class _Set:
     _finding: list[asyncio.Task[None]] = field(default_factory=list)
     _left: dict[str, dict[Key, Any]] = field(default_factory=dict)
     _ending: set[asyncio.Task[None]] = field(default_factory=set)
+    _early: dict[Key, Any] | None = field(default_factory=dict)  # until one is found
 
     def start(self, left: dict[str, dict[Key, Any]]) -> None:
         """`left` is what others could not tell any more, by URL."""
@@ -127,6 +127,15 @@ class _Set:
             asyncio.create_task(self._find(number))
             for number in range(len(self.config.discoveries))
         ]
+
+    def put(self, told: Told) -> None:
+        """Who is found first is told of what came before it, so far as that is not over by then."""
+        for endpoint, _ in self.endpoints.values():
+            endpoint.put(told)
+        if self._early is not None:
+            self._early.update(told)
+            for key in list(self._early)[: max(0, len(self._early) - WAITING_MAX)]:
+                del self._early[key]
 
     async def stop(self) -> None:
         tasks = [*self._finding, *self._ending, *(task for _, task in self.endpoints.values())]
@@ -172,6 +181,8 @@ class _Set:
         for url in found[:ENDPOINTS_MAX]:
             if url not in self.endpoints:
                 self._begin(url)
+        if self.endpoints:
+            self._early = None
 
     def _begin(self, url: str) -> None:
         try:
@@ -187,7 +198,7 @@ class _Set:
         except ValueError as error:
             self._faults[url] = str(error)
             return
-        endpoint.put(self._left.pop(url, {}))
+        endpoint.put({**self._left.pop(url, {}), **(self._early or {})})
         self.endpoints[url] = endpoint, asyncio.create_task(endpoint.run())
 
     def _end(self, url: str) -> None:
@@ -234,7 +245,8 @@ def relabelled(rules: Sequence[Rule], notices: Sequence[Notice]) -> list[Notice]
     ]
 
 
-def _row(notice: Notice) -> dict[str, Any]:
+def message(notice: Notice) -> dict[str, Any]:
+    """A postable alert of Alertmanager's API v2."""
     return {
         "labels": dict(notice.labels),
         "annotations": dict(notice.annotations),

@@ -46,6 +46,7 @@ from trilens.go_template.values import (
     is_true,
     printed,
     type_of,
+    utf8,
 )
 
 INCLUDE_DEPTH_MAX: Final = 30
@@ -112,7 +113,8 @@ class Template:
     ) -> str:
         """`others` are templates of other texts, by name: what this one defines comes first.
 
-        Raises TemplateError, with Go's text.
+        A text that was cut within a character is UTF-8 all the same. Raises TemplateError, with
+        Go's text.
         """
         out = output or TextOutput()
         run = _Run(
@@ -122,7 +124,7 @@ class Template:
             run.template(self.parsed.name, data)
         except RecursionError:
             run.fail("exceeded maximum template depth")
-        return out.text()
+        return utf8(out.text())
 
 
 class _Given(NamedTuple):

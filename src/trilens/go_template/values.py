@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -10,6 +11,7 @@ from typing import Any, Final, TypeAlias
 
 Value: TypeAlias = Any
 NO_VALUE: Final = "<no value>"
+_NO_UTF8: Final = re.compile("[\ud800-\udfff]")
 _EXPONENT_MIN: Final = -4
 _EXPONENT_END: Final = 6  # digits before the point, where no precision is asked for
 
@@ -149,6 +151,11 @@ def verb_v(value: Value) -> str:  # noqa: PLR0911, C901 - one for each kind
             return value.text if value.text is not None else f"{{{joined(value.fields.values())}}}"
         case _:
             return str(value)
+
+
+def utf8(text: str) -> str:
+    """Bytes that are no UTF-8 (lone surrogates here) as U+FFFD each, as Go's JSON has them."""
+    return text if text.isascii() else _NO_UTF8.sub("\ufffd", text)
 
 
 def joined(values: Iterable[Value]) -> str:

@@ -154,9 +154,9 @@ def _group(group: Group, wanted: _Wanted) -> dict[str, Any] | None:
         "name": group.definition.name,
         "file": group.definition.file,
         "rules": shown,
-        "interval": group.interval_ms / 1000,
+        "interval": _seconds(group.interval_ms / 1000),
         "limit": group.definition.limit,
-        "evaluationTime": group.took_s,
+        "evaluationTime": _seconds(group.took_s),
         "lastEvaluation": _time(group.evaluated_at_ns),
     }
 
@@ -166,7 +166,7 @@ def _rule(running: RunningRule, wanted: _Wanted) -> dict[str, Any]:
     common = {
         "health": running.health,
         **({"lastError": running.error} if running.error else {}),
-        "evaluationTime": running.took_s,
+        "evaluationTime": _seconds(running.took_s),
         "lastEvaluation": _time(running.evaluated_at_ns),
     }
     if not rule.is_alert:
@@ -176,8 +176,8 @@ def _rule(running: RunningRule, wanted: _Wanted) -> dict[str, Any]:
         "state": running.state(),
         "name": rule.name,
         "query": rule.query,
-        "duration": rule.for_ms / 1000,
-        "keepFiringFor": rule.keep_firing_for_ms / 1000,
+        "duration": _seconds(rule.for_ms / 1000),
+        "keepFiringFor": _seconds(rule.keep_firing_for_ms / 1000),
         "labels": dict(rule.labels),
         "annotations": dict(rule.annotations),
         "alerts": [_alert(one) for one in running.states.active()] if wanted.has_alerts else None,
@@ -197,6 +197,11 @@ def _alert(alert: Alert) -> dict[str, Any]:
         **kept,
         "value": exponent_text(alert.value),
     }
+
+
+def _seconds(value: float) -> float | int:
+    """Whole ones without decimals, as Go writes them: clients may want an integer there."""
+    return int(value) if value.is_integer() else value
 
 
 def exponent_text(value: float) -> str:
