@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from trilens.notify.channels.outcome import Channel, Outcome
 from trilens.notify.durations import SECOND_NS
 from trilens.notify.groups import Group
-from trilens.notify.message import Notification
+from trilens.notify.message import AlertView, Notification
 from trilens.notify.sent_log import Attempt, Entry, Key
 from trilens.notify.setup import Lane
 
@@ -21,6 +22,11 @@ ATTEMPT_S_MAX: Final = 60.0
 ATTEMPT_S_MIN: Final = 1.0
 # A flush has until the next one to be delivered, and never less than this.
 FLUSH_NS_MIN: Final = 10 * SECOND_NS
+
+
+# The journal has each attempt twice: as it begins, and as it comes out.
+TOLD_MAX: Final = 20
+TOLD_CHARS_MAX: Final = 8_000
 
 
 @dataclass(slots=True)
@@ -42,8 +48,12 @@ class Delivery:
     def attempt(self, now_ns: int) -> Attempt:
         """The next one, as it is put on record."""
         self.attempts += 1
-        return Attempt(self.key[0], self.key[1], self.attempts, self.notification.reason,
-                       len(self.notification.alerts), now_ns)  # fmt: skip
+        about = self.notification
+        return Attempt(
+            self.key[0], self.key[1], self.attempts, about.reason, len(about.alerts), now_ns,
+            receiver=about.receiver, group_labels=dict(about.group_labels),
+            told=told(about.alerts),
+        )  # fmt: skip
 
     def timeout_s(self, now_ns: int) -> float:
         left_s = (self.deadline_ns - now_ns) / SECOND_NS
@@ -68,3 +78,15 @@ class Flush:
     resolved: dict[str, object]
     open: int = 0
     is_well: bool = True
+
+
+def told(alerts: Sequence[AlertView]) -> list[dict[str, Any]]:
+    """The first alerts of a notification, as many as an attempt's record has room for."""
+    found: list[dict[str, Any]] = []
+    chars = 0
+    for alert in alerts[:TOLD_MAX]:
+        chars += sum(len(name) + len(value) for name, value in alert.labels.items())
+        if chars > TOLD_CHARS_MAX:
+            break
+        found.append({"status": alert.status, "labels": alert.labels})
+    return found

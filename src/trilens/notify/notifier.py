@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from trilens.clock import Clock
 from trilens.measures import Measures
@@ -27,6 +27,7 @@ from trilens.notify.message import AlertView, Notification
 from trilens.notify.sent_log import RETENTION_NS, Attempt, Entry, SentLog
 from trilens.notify.setup import SENDING_MAX, Lane, Setup
 from trilens.notify.silences import Silence, Silences
+from trilens.notify.standing import Standing
 
 THREADS: Final = 32
 # A jump of the wall clock is seen within this time.
@@ -35,6 +36,7 @@ TIDY_NS: Final = MINUTE_NS
 # A resolved alert that no group needs any more stays this long.
 RESOLVED_KEPT_NS: Final = 15 * MINUTE_NS
 _log = logging.getLogger("trilens.notify")
+Seen = TypeVar("Seen")
 
 
 class TooManyAlerts(Exception):
@@ -191,6 +193,14 @@ class Notifier:
 
     def muted_by(self, group: Group) -> tuple[str, ...]:
         return self._setup.muted_by(group.route, self._clock.now_ns())
+
+    def seen(self, look: Callable[[Standing], Seen]) -> Seen:
+        """What `look` makes of how all stands. It holds everybody up: it must be quick."""
+        with self._changed:
+            return look(
+                Standing(self._clock.now_ns(), self._setup, self._sent, self._deliveries,
+                         self._silences)
+            )  # fmt: skip
 
     # --- what goes out
 

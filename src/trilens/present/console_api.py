@@ -7,7 +7,7 @@ engine is killed.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -26,8 +26,10 @@ from trilens.present import (
 )
 from trilens.present.answers import broken, json_reply, refusal
 from trilens.present.arrival_rates import ArrivalRates
+from trilens.present.console_live import notifications, targets
 from trilens.present.endpoint import Context, Endpoint
 from trilens.present.program import Program
+from trilens.present.prometheus_live.live import Live, Nothing
 from trilens.present.threads import Threads
 from trilens.query.ask import Asker, AskLimits
 from trilens.store.engine import Engine
@@ -41,6 +43,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *console_traces.ENDPOINTS,
     *console_metrics.ENDPOINTS,
     *console_sources.ENDPOINTS,
+    *targets.ENDPOINTS,
+    *notifications.ENDPOINTS,
 )
 
 
@@ -55,6 +59,7 @@ class Console:
     limits: AskLimits
     threads: Threads
     rates: ArrivalRates
+    live: Live = field(default_factory=Nothing)
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -63,7 +68,8 @@ class Console:
         ]
 
     def context(self) -> Context:
-        return Context(Asker(self.engine, self.limits), self.program, self.rates, self.clock)
+        ask = Asker(self.engine, self.limits)
+        return Context(ask, self.program, self.rates, self.clock, self.live)
 
     def _served(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def serve(request: Request) -> Response:

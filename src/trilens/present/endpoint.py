@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from trilens.clock import Clock
 from trilens.errors import Refused
 from trilens.present.arrival_rates import ArrivalRates
 from trilens.present.program import Program
+from trilens.present.prometheus_live.live import Live, Nothing
 from trilens.present.threads import Threads
 from trilens.query.ask import Asker
 from trilens.query.times import TimeRange
@@ -98,6 +99,7 @@ class Context:
     program: Program
     rates: ArrivalRates
     clock: Clock
+    live: Live = field(default_factory=Nothing)
 
 
 Call = Callable[[Context, Args], dict[str, Any]]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from trilens.config_files.http_config import Files, HttpConfig, read_http
 from trilens.config_files.problems import FileRefused, Place, Problems
@@ -46,7 +46,7 @@ _VARIABLE: Final = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One of scrape_configs, with what it has from `global`."""
+    """One of scrape_configs, with what it has from `global`; `written` may hold secrets."""
 
     name: str
     interval_ms: int
@@ -74,6 +74,7 @@ class Job:
     relabel: tuple[Rule, ...] = ()
     metric_relabel: tuple[Rule, ...] = ()
     place: Place = field(default=Place(1, 1), compare=False)
+    written: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +275,7 @@ def _job(section: Section, defaults: Job, folder: Path) -> Job:
         relabel=_rules(section, "relabel_configs", "target", legacy=legacy),
         metric_relabel=_rules(section, "metric_relabel_configs", "metric", legacy=legacy),
         place=section.place,
+        written=section.values(),
     )
     section.end()
     return job

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from trilens.alert.backfill import Backfilled
 from trilens.alert.group import Group
+from trilens.notify.notifier import Notifier
 from trilens.scrape.pool import Pool
 
 
@@ -30,6 +31,18 @@ class Live(Protocol):
     def prometheus_text(self) -> str:
         """The prometheus.yml as it was read, with its secrets; empty where there is none."""
 
+    @property
+    def prometheus_path(self) -> str:
+        """Of the prometheus.yml; empty where there is none."""
+
+    @property
+    def alertmanager_path(self) -> str:
+        """Of the alertmanager.yml; empty where there is none."""
+
+    @property
+    def notifier(self) -> Notifier | None:
+        """The Alertmanager inside, where there is one."""
+
     def groups(self) -> Sequence[Group]:
         """In the order of files and names."""
 
@@ -51,7 +64,8 @@ class Nothing:
     """Of a server without such files."""
 
     reloads = Reloads()
-    prometheus_text = ""
+    prometheus_text = prometheus_path = alertmanager_path = ""
+    notifier: Notifier | None = None
 
     def groups(self) -> Sequence[Group]:
         return ()
