@@ -5,7 +5,9 @@ import {
 } from "@tanstack/react-router";
 import { readLogsSearch } from "~/screens/logs/search";
 import { readMetricsSearch } from "~/screens/metrics/search";
+import { readNotificationsSearch } from "~/screens/notifications/search";
 import { readSourcesSearch } from "~/screens/sources/search";
+import { readTargetsSearch } from "~/screens/targets/search";
 import { readTraceSearch, readTracesSearch } from "~/screens/traces/search";
 import { AppFrame } from "~/shell/app_frame";
 import { NotFound, ScreenFailed } from "~/shell/failures";
@@ -54,9 +56,21 @@ const sources = createRoute({
   validateSearch: readSourcesSearch,
   component: lazyRouteComponent(() => import("~/screens/sources/sources_screen"), "SourcesScreen"),
 });
+const targets = createRoute({
+  getParentRoute: () => root,
+  path: "/targets",
+  validateSearch: readTargetsSearch,
+  component: lazyRouteComponent(() => import("~/screens/targets/targets_screen"), "TargetsScreen"),
+});
+const notifications = createRoute({
+  getParentRoute: () => root,
+  path: "/notifications",
+  validateSearch: readNotificationsSearch,
+  component: lazyRouteComponent(() => import("~/screens/notifications/notifications_screen"), "NotificationsScreen"),
+});
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, logs, traces, trace, metrics, sources]),
+  routeTree: root.addChildren([overview, logs, traces, trace, metrics, sources, targets, notifications]),
   parseSearch,
   stringifySearch,
   defaultPreload: "intent",

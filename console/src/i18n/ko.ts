@@ -4,12 +4,15 @@ import type { en } from "./en";
 import { explore } from "./ko/explore";
 import { logs } from "./ko/logs";
 import { metrics } from "./ko/metrics";
+import { notifications } from "./ko/notifications";
 import { overview } from "./ko/overview";
 import { parts } from "./ko/parts";
 import { shell } from "./ko/shell";
 import { sources } from "./ko/sources";
+import { targets } from "./ko/targets";
 import { traces } from "./ko/traces";
 
 export const ko: Record<keyof typeof en, string> = {
   ...shell, ...parts, ...overview, ...logs, ...traces, ...metrics, ...explore, ...sources,
+  ...targets, ...notifications,
 };

@@ -13,6 +13,8 @@ export const SCREENS = [
   { to: "/logs", word: "shell.logs", icon: "logs", key: "l" },
   { to: "/traces", word: "shell.traces", icon: "traces", key: "t" },
   { to: "/metrics", word: "shell.metrics", icon: "metrics", key: "m" },
+  { to: "/targets", word: "shell.targets", icon: "targets", key: "e" },
+  { to: "/notifications", word: "shell.notifications", icon: "notifications", key: "n" },
   { to: "/sources", word: "shell.sources", icon: "sources", key: "s" },
 ] as const;
 

@@ -6,6 +6,8 @@ export const shell = {
   "shell.traces": "Traces",
   "shell.metrics": "Metrics",
   "shell.sources": "Sources",
+  "shell.targets": "Targets",
+  "shell.notifications": "Notifications",
   "shell.narrow": "Make the navigation narrow",
   "shell.wide": "Make the navigation wide",
   "shell.ready": "Ready",
