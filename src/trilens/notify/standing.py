@@ -143,8 +143,11 @@ def groups(
         for group in standing.setup.groups
         if receiver in ("", group.route.receiver) and (not part or _has(group, part))
     ]
+    latest: dict[Key, Attempt] = {}
+    for attempt in standing.sent.attempts():
+        latest.setdefault((attempt.group_key, attempt.integration), attempt)
     first = heapq.nsmallest(limit, wanted, key=lambda group: (group.next_ns, group.key))
-    return [_seen(standing, group) for group in first], len(wanted)
+    return [_seen(standing, group, latest) for group in first], len(wanted)
 
 
 def _has(group: Group, part: str) -> bool:
@@ -158,7 +161,7 @@ def holds(labels: Mapping[str, str], part: str) -> bool:
     return any(part in f"{name}={value}".lower() for name, value in labels.items())
 
 
-def _seen(standing: Standing, group: Group) -> GroupSeen:
+def _seen(standing: Standing, group: Group, latest: Mapping[Key, Attempt]) -> GroupSeen:
     now_ns = standing.now_ns
     firing = sum(not alert.is_resolved(now_ns) for alert in group.alerts.values())
     return GroupSeen(
@@ -172,11 +175,11 @@ def _seen(standing: Standing, group: Group) -> GroupSeen:
         firing=firing,
         resolved=len(group.alerts) - firing,
         alerts=tuple(group.in_order()[:ALERTS_SHOWN_MAX]),
-        told=tuple(_told(standing, group)),
+        told=tuple(_told(standing, group, latest)),
     )
 
 
-def _told(standing: Standing, group: Group) -> Iterator[Told]:
+def _told(standing: Standing, group: Group, latest: Mapping[Key, Attempt]) -> Iterator[Told]:
     for lane in standing.setup.lanes[group.route.receiver]:
         key = group.key, lane.integration.name
         entry, delivery = standing.sent.entry(key), standing.deliveries.get(key)
@@ -188,7 +191,7 @@ def _told(standing: Standing, group: Group) -> Iterator[Told]:
             repeats_at_ns=heard_ns + group.route.repeat_interval_ns if has_heard else 0,
             retries_at_ns=standing.next_retry_ns(key) or 0,
             is_sending=delivery is not None and delivery.is_running,
-            error=delivery.last_error if delivery is not None else "",
+            error=latest[key].error if key in latest else "",
         )
 
 

@@ -72,6 +72,7 @@ export const notifications = {
   "notifications.tellsNobody": "The receiver tells nobody",
   "notifications.retrying": "failed, will be tried again",
   "notifications.sendingNow": "is being sent",
+  "notifications.notAll": "some have not heard of it",
   "notifications.told": "told",
   "notifications.waitsFirst": "waits for more alerts",
   "notifications.notYet": "has not heard of it yet",

@@ -61,6 +61,7 @@ export const targets = {
   "targets.value": "looks at",
   "targets.outcome.changed": "{n} {n|label|labels} changed",
   "targets.outcome.same": "changes nothing",
+  "targets.outcome.kept": "kept",
   "targets.outcome.dropped": "dropped here",
   "targets.outcome.unreached": "not reached",
   "targets.added": "added",

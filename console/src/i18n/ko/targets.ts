@@ -63,6 +63,7 @@ export const targets: Record<keyof typeof english, string> = {
   "targets.value": "비교한 값",
   "targets.outcome.changed": "레이블 {n}개 변경",
   "targets.outcome.same": "변경 없음",
+  "targets.outcome.kept": "유지",
   "targets.outcome.dropped": "여기서 제외됨",
   "targets.outcome.unreached": "도달하지 않음",
   "targets.added": "추가됨",

@@ -95,7 +95,7 @@ function Journal({ answer, atMs, selected, isOld, onOpen }: JournalProps) {
 function columnsOf(t: Translate, zone: Zone, atMs: number): Column<Attempt>[] {
   return [
     {
-      id: "when", label: t("notifications.when"), width: "152px", sortBy: (row) => row.began_at_ms,
+      id: "when", label: t("notifications.when"), width: "168px", sortBy: (row) => row.began_at_ms,
       cell: (row) => dateTime(row.began_at_ms, zone),
     },
     {

@@ -117,6 +117,8 @@ function stateOf(group: AlertGroup, t: Translate): string {
   if (group.integrations.length === 0) return t("notifications.tellsNobody");
   if (group.integrations.some((one) => one.retry_at_ms !== null)) return t("notifications.retrying");
   if (group.is_sending) return t("notifications.sendingNow");
+  const hasGap = group.firing > 0 && group.integrations.some((one) => one.last_sent_ms === null);
+  if (group.has_flushed && hasGap) return t("notifications.notAll");
   return t(group.has_flushed ? "notifications.told" : "notifications.waitsFirst");
 }
 
@@ -139,8 +141,8 @@ function GroupDetails({ group, atMs, onClose }: DetailsProps) {
           [t("notifications.nextLook")]: group.next_flush_ms === null
             ? "–"
             : `${dateTime(group.next_flush_ms, zone)}, ${until(group.next_flush_ms, atMs, t)}`,
-          [t("notifications.groupKey")]: group.key,
           ...group.labels,
+          [t("notifications.groupKey")]: group.key,
         }}
       />
       <section className={classes.section} aria-label={t("notifications.integrations")}>

@@ -59,7 +59,7 @@ function columnsOf(t: Translate, zone: Zone, atMs: number): Column<Row>[] {
   });
   return [
     {
-      id: "health", label: t("notifications.health"), width: "104px",
+      id: "health", label: t("notifications.health"), width: "120px",
       sortBy: (row) => of(row, (one) => HEALTH_ORDER[one.health]),
       cell: (row) => of(row, (one) => <ResultMark of={one.health} />),
     },
@@ -76,7 +76,7 @@ function columnsOf(t: Translate, zone: Zone, atMs: number): Column<Row>[] {
     number("failed", undefined),
     number("waiting", classes.warned),
     {
-      id: "last", label: t("notifications.lastSent"), width: "minmax(112px, 0.8fr)", isNumber: true,
+      id: "last", label: t("notifications.lastSent"), width: "minmax(128px, 0.8fr)", isNumber: true,
       sortBy: (row) => of(row, (one) => one.last_sent_ms),
       cell: (row) => of(row, (one) => <Ago atMs={one.last_sent_ms} nowMs={atMs} zone={zone} />),
     },

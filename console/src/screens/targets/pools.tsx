@@ -36,7 +36,7 @@ export function Pools({ pools, selected, onSelect }: Props) {
 
 function columnsOf(t: Translate): Column<ScrapePool>[] {
   const number = (id: "up" | "down" | "unknown" | "dropped", tone: string | undefined): Column<ScrapePool> => ({
-    id, label: t(`targets.state.${id}`), width: "minmax(76px, 0.6fr)", isNumber: true, sortBy: (row) => row[id],
+    id, label: t(`targets.state.${id}`), width: "minmax(86px, 0.6fr)", isNumber: true, sortBy: (row) => row[id],
     cell: (row) => <span className={row[id] > 0 ? tone : "muted"}>{exact(row[id])}</span>,
   });
   return [

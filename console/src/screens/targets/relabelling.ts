@@ -13,7 +13,7 @@ export interface LabelChange {
 export interface StepStory {
   readonly rule: RelabelRule;
   /** `dropped`: by this rule; `unreached`: one before it has dropped the target. */
-  readonly outcome: "changed" | "same" | "dropped" | "unreached";
+  readonly outcome: "changed" | "same" | "kept" | "dropped" | "unreached";
   readonly changes: readonly LabelChange[];
   /** Null where there are none. */
   readonly after: Labels | null;
@@ -22,6 +22,8 @@ export interface StepStory {
 }
 
 const BY_NAME: readonly string[] = ["labelmap", "labeldrop", "labelkeep"];
+/** They keep a target or drop it, and change nothing. */
+const BY_VALUE: readonly string[] = ["keep", "drop", "keepequal", "dropequal"];
 const SEPARATOR = ";";
 
 export function stories(discovered: Labels, steps: readonly RelabelStep[]): StepStory[] {
@@ -33,6 +35,7 @@ export function stories(discovered: Labels, steps: readonly RelabelStep[]): Step
       before === null ? "unreached"
       : labels === null ? "dropped"
       : changes.length > 0 ? "changed"
+      : BY_VALUE.includes(rule.action) ? "kept"
       : "same";
     found.push({ rule, outcome, changes, after: labels, value: before === null ? null : valueOf(rule, before) });
     before = labels;

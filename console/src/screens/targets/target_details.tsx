@@ -136,7 +136,7 @@ function Scraped({ target, details }: { readonly target: Target; readonly detail
             { metric: "up", title: t("targets.up"), written: (value) => count(value) },
             {
               metric: "scrape_duration_seconds", title: t("targets.duration"),
-              written: (value) => duration(value * 1e9),
+              written: (value) => (value === 0 ? "0" : duration(value * 1e9)),
             },
             {
               metric: "scrape_samples_post_metric_relabeling", title: t("targets.samples"),

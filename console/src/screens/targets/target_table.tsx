@@ -43,8 +43,8 @@ export function TargetTable({ targets, selected, onOpen, atMs }: Props) {
 
 function columnsOf(t: Translate, zone: Zone, atMs: number, hasErrors: boolean): Column<Target>[] {
   const error: Column<Target> = {
-    id: "error", label: t("targets.lastError"), width: "minmax(12rem, 2fr)", sortBy: (row) => row.error,
-    cell: (row) => <span className={classes.errorCell} title={row.error}>{row.error}</span>,
+    id: "error", label: t("targets.lastError"), width: "minmax(13rem, 2.6fr)", sortBy: (row) => row.error,
+    cell: (row) => <span className={classes.errorCell} title={row.error}>{shortError(row)}</span>,
   };
   return [
     {
@@ -53,11 +53,16 @@ function columnsOf(t: Translate, zone: Zone, atMs: number, hasErrors: boolean): 
     },
     {
       id: "url", label: t("targets.endpoint"), width: "minmax(13rem, 1.6fr)", sortBy: (row) => row.url,
-      cell: (row) => <span title={row.url}>{row.url}</span>,
+      cell: (row) => <span title={row.url}>{row.url.replace(/^http:\/\//, "")}</span>,
     },
     {
-      id: "labels", label: t("targets.labels"), width: "minmax(13rem, 2fr)",
-      sortBy: (row) => JSON.stringify(row.labels), cell: (row) => <LabelText labels={row.labels} />,
+      id: "pool", label: t("targets.pool"), width: "minmax(6rem, 0.7fr)", sortBy: (row) => row.pool,
+      cell: (row) => <span title={row.pool}>{row.pool}</span>,
+    },
+    {
+      id: "labels", label: t("targets.labels"), width: "minmax(10rem, 1.8fr)",
+      sortBy: (row) => JSON.stringify(row.labels),
+      cell: (row) => <LabelText labels={row.labels} without={toldBefore(row)} />,
     },
     ...(hasErrors ? [error] : []),
     {
@@ -86,6 +91,17 @@ function columnsOf(t: Translate, zone: Zone, atMs: number, hasErrors: boolean): 
       cell: (row) => <span className={row.missed > 0 ? classes.warned : "muted"}>{exact(row.missed)}</span>,
     },
   ];
+}
+
+/** Labels that the endpoint and the pool say already. */
+function toldBefore({ labels, url, pool }: Target): string[] {
+  const isAddress = labels.instance !== undefined && url.includes(`//${labels.instance}/`);
+  return [...(isAddress ? ["instance"] : []), ...(labels.job === pool ? ["job"] : [])];
+}
+
+/** Without the endpoint, which is beside it; whole on hover and in the details. */
+function shortError({ error, url }: Target): string {
+  return error.replace(`Get "${url}": `, "");
 }
 
 function Duration({ target }: { readonly target: Target }) {
