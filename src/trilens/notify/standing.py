@@ -145,7 +145,8 @@ def groups(
     ]
     latest: dict[Key, Attempt] = {}
     for attempt in standing.sent.attempts():
-        latest.setdefault((attempt.group_key, attempt.integration), attempt)
+        if attempt.result != "running":
+            latest.setdefault((attempt.group_key, attempt.integration), attempt)
     first = heapq.nsmallest(limit, wanted, key=lambda group: (group.next_ns, group.key))
     return [_seen(standing, group, latest) for group in first], len(wanted)
 

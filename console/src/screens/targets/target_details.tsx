@@ -154,13 +154,10 @@ function Scraped({ target, details }: { readonly target: Target; readonly detail
 function Ways({ target, details }: { readonly target: Target; readonly details: Details }) {
   const t = useT();
   const logs = identityOf(target.labels, details.discovered);
-  const metrics = ["job", "instance"].flatMap((name) => {
-    const value = target.labels[name];
-    return value === undefined ? [] : [{ field: `labels.${name}`, op: "=" as const, value }];
-  });
+  const series = { view: "query", q: [{ id: "A", expr: selectorOf(target.labels) }], as: "table" } as const;
   return (
     <span className={classes.ways}>
-      <Link to="/metrics" search={{ filter: metrics }}>{t("targets.toMetrics")}</Link>
+      <Link to="/metrics" search={series}>{t("targets.toMetrics")}</Link>
       {logs.length > 0 && <Link to="/logs" search={{ filter: logs }}>{t("targets.toLogs")}</Link>}
       <a href={target.url} target="_blank" rel="noreferrer">{t("targets.toEndpoint")}</a>
     </span>

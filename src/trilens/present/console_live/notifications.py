@@ -33,7 +33,7 @@ from trilens.present.console_live import notification_schemas as schemas
 from trilens.present.endpoint import Args, Context, Endpoint, Parameter
 
 GROUPS_MAX: Final = 500
-LABELS_CHARS_MAX: Final = 65_536
+LABELS_CHARS_MAX: Final = 16_384
 RESULTS: Final = ("sent", "failed", "unknown", "running", "interrupted")
 Json = dict[str, Any]
 
