@@ -160,6 +160,35 @@ def test_a_group_that_takes_too_long_leaves_moments_out(outside):
     assert all(later - earlier >= 200 for earlier, later in pairwise(times))
 
 
+def test_moments_are_evaluated_when_the_store_shows_what_was_before(outside, monkeypatch):
+    monkeypatch.setattr("trilens.alert.schedule.BEHIND_MS_MAX", 500)
+    clock, measures = SystemClock(), Measures()
+    shown_until_ms = [clock.now_ns() // 1_000_000 - 5_000]
+    schedule = Schedule(
+        InstantQuery(lambda: source_of({})), write=outside.write, notify=outside.notify,
+        clock=clock, measures=measures, log=logging.getLogger("test"),
+        shown_until_ms=lambda: shown_until_ms[0],
+    )  # fmt: skip
+    schedule.load(groups(ALL.replace("interval: 100ms", "interval: 100ms, query_offset: 50ms")))
+    schedule.start()
+    running = schedule.groups()[0].rules[0]
+    until(lambda: running.error.startswith("not evaluated: the store is"))
+    assert not outside.bodies
+    assert not outside.notices
+    assert measures.value("trilens_rules_behind_seconds") > 0.5
+    shown_until_ms[0] = clock.now_ns() // 1_000_000 - 200
+    until(lambda: outside.series().get("r"))
+    time.sleep(0.3)
+    assert max(at for at, _ in outside.series()["r"]) <= shown_until_ms[0]
+    assert measures.value("trilens_rule_iterations_missed_total") >= 2
+    shown_until_ms[0] += 3_600_000
+    until(lambda: len(outside.series()["r"]) > 4)
+    assert not running.error
+    schedule.stop()
+    (notice,) = outside.notices
+    assert notice.ends_at_ms > clock.now_ns() // 1_000_000 + 230_000
+
+
 def test_a_group_that_breaks_does_not_stop_the_schedule(outside, caplog):
     class Broken:
         def select(self, selector, start_ms, end_ms):

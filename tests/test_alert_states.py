@@ -95,7 +95,11 @@ def told(states, at_s):
     return [
         (dict(one.labels).get("job"), one.starts_at_ms // S, one.ends_at_ms // S, one.is_resolved)
         for one in states.to_send(
-            at_s * S, interval_ms=30 * S, resend_ms=60 * S, generator_url="http://x"
+            at_s * S,
+            now_ms=at_s * S,
+            interval_ms=30 * S,
+            resend_ms=60 * S,
+            generator_url="http://x",
         )
     ]
 
@@ -134,7 +138,12 @@ def test_labels_of_the_server_do_not_replace_those_of_the_alert():
     states = AlertStates(0, 0)
     states.advance(seen(0, A), 0)
     (notice,) = states.to_send(
-        0, interval_ms=S, resend_ms=S, generator_url="", external=(("job", "no"), ("region", "eu"))
+        0,
+        now_ms=0,
+        interval_ms=S,
+        resend_ms=S,
+        generator_url="",
+        external=(("job", "no"), ("region", "eu")),
     )
     assert dict(notice.labels) == {"alertname": "X", "job": "a", "region": "eu"}
 
@@ -146,3 +155,10 @@ def test_a_rule_is_as_grave_as_its_gravest_alert():
     assert states.state() == "pending"
     states.advance(seen(60 * S, A, B), 60 * S)
     assert states.state() == "firing"
+
+
+def test_what_is_told_late_does_not_end_early():
+    states = AlertStates(0, 0)
+    states.advance(seen(0, A), 0)
+    (notice,) = states.to_send(0, now_ms=500 * S, interval_ms=S, resend_ms=S, generator_url="")
+    assert (notice.starts_at_ms, notice.ends_at_ms) == (0, 504 * S)

@@ -49,6 +49,7 @@ def rules(kept, told):
     made = ServerRules(
         engine(), an_intake(kept), limits=PromqlLimits(), clock=SystemClock(),
         measures=Measures(), notify=told.extend,
+        shown_until_ns=SystemClock().now_ns,
     )  # fmt: skip
     made.start(loop)
     yield made

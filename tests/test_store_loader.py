@@ -76,6 +76,23 @@ def test_small_bodies_are_visible_within_a_second(store):
     assert sorted(waits)[-2] < 1.0, waits
 
 
+def test_it_says_which_samples_are_shown(store):
+    """Those of before the oldest that is not loaded; what fails holds up others for a while only."""
+    store.put("prometheus_write", writes("m", 1.0))
+    store.until_idle()
+    assert time.time_ns() - store.loader.samples_shown_until_ns() < 10**9
+    (create,) = store.rows("SHOW CREATE TABLE trilens.sample_rows")[0]
+    store.engine.command("DROP TABLE trilens.sample_rows SYNC")
+    before_ns = time.time_ns()
+    store.put("prometheus_write", writes("m", 2.0))
+    store.put("otlp_logs", logs("others do not count"))
+    time.sleep(1.0)
+    assert before_ns <= store.loader.samples_shown_until_ns() <= time.time_ns() - 10**9
+    store.engine.command(create)
+    until(lambda: time.time_ns() - store.loader.samples_shown_until_ns() < 10**9, 60)
+    assert store.rows("SELECT count() FROM trilens.sample_rows WHERE metric = 'm'")
+
+
 def test_many_small_bodies_are_few_loads(store):
     for place in range(400):
         store.spool.append(logs_envelope(logs(str(place))))

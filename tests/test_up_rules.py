@@ -2,10 +2,12 @@
 
 import time
 
+import cramjam
 import httpx
 import pytest
 
 from serving import Trilens
+from storing import writes
 from waiting import wait_until
 
 RULES = """
@@ -72,3 +74,23 @@ def test_rules_that_are_not_right_keep_it_from_starting(tmp_path):
     (tmp_path / "a.yml").write_text("groups: [{name: g, rules: [{record: r, expr: (}]}]")
     with pytest.raises(AssertionError, match=r"a\.yml:1:47: group \"g\", rule 1"):
         Trilens(tmp_path / "data", "--rule-files", f"{tmp_path}/a.yml").start()
+
+
+def test_what_waits_in_the_spool_at_a_start_is_loaded_before_rules_look(tmp_path):
+    """The series is there all the time, and the program is killed before any of it is loaded."""
+    rules = "groups: [{name: g, interval: 200ms, rules: [{alert: Gone, expr: absent(there)}]}]"
+    (tmp_path / "a.yml").write_text(rules)
+    program = Trilens(tmp_path / "data", "--rule-files", f"{tmp_path}/none*.yml").start()
+    body = bytes(cramjam.snappy.compress_raw(writes("there", *range(50_000))))
+    for _ in range(3):
+        httpx.post(f"{program.url}/api/v1/write", content=body, trust_env=False).raise_for_status()
+    program.kill()
+    program = Trilens(tmp_path / "data", "--rule-files", f"{tmp_path}/*.yml").start()
+    try:
+        wait_until(lambda: asked(program, "/rules")["groups"][0]["rules"][0]["health"] == "ok")
+        for _ in range(10):
+            assert asked(program, "/alerts")["alerts"] == []
+            time.sleep(0.1)
+        assert value(program, "ALERTS") is None
+    finally:
+        program.stop()

@@ -88,6 +88,8 @@ METRICS: tuple[Metric, ...] = (
            "Evaluations of recording and alerting rules: outcome is ok or err."),
     Metric("trilens_rule_iterations_missed_total", "counter", (),
            "Evaluations of rule groups left out because the one before took too long."),
+    Metric("trilens_rules_behind_seconds", "gauge", (),
+           "How late the rule group is that waits longest for the store to show samples."),
     Metric("trilens_rule_group_seconds", "histogram", (), "One evaluation of a rule group."),
     Metric("trilens_agent_sent_records_total", "counter", ("source",),
            "Records of this machine that the server acknowledged."),

@@ -201,6 +201,7 @@ class Server:
             self._intake,
             directory=settings.data_dir,
             limits=_query_limits(settings).promql,
+            shown_until_ns=self._loader.samples_shown_until_ns,
             external_url=settings.external_url or f"http://{settings.http}",
             body_bytes_max=max(_in_flight_bytes_max(settings) // 2, IN_FLIGHT_BYTES_MIN),
             clock=self._clock,

@@ -15,7 +15,7 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -110,6 +110,7 @@ class ServerFiles:
         *,
         directory: Path,
         limits: PromqlLimits,
+        shown_until_ns: Callable[[], int],
         external_url: str,
         body_bytes_max: int,
         clock: Clock,
@@ -127,7 +128,7 @@ class ServerFiles:
         self._receiver = next(one for one in intake.receivers if FORMAT in one.paths.values())
         self._rules = ServerRules(
             engine, intake, limits=limits, clock=clock, measures=measures, notify=self._tell,
-            cache=cache,
+            shown_until_ns=shown_until_ns, cache=cache,
         )  # fmt: skip
         self.notifier: Notifier | None = None
         if self._read.alertmanager is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from trilens.alert.alert_states import Notice
@@ -48,7 +48,8 @@ def log_notices(notices: Sequence[Notice]) -> None:
 class ServerRules:
     """start() and stop() are called once each; load() whenever the files have changed.
 
-    `notify` is told what Alertmanagers have to know, in a thread of the schedule.
+    `notify` is told what Alertmanagers have to know, in a thread of the schedule. `shown_until_ns`
+    is the moment before which all samples can be queried.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class ServerRules:
         clock: Clock,
         measures: Measures,
         notify: Notify,
+        shown_until_ns: Callable[[], int],
         cache: SampleCache | None = None,
     ) -> None:
         self._engine = engine
@@ -72,8 +74,9 @@ class ServerRules:
         self._clock = clock
         self.query = self._new_query()
         self._schedule = Schedule(
-            self.query, write=self.write, notify=notify, clock=clock, measures=measures, log=log
-        )
+            self.query, write=self.write, notify=notify, clock=clock, measures=measures, log=log,
+            shown_until_ms=lambda: shown_until_ns() // 1_000_000,
+        )  # fmt: skip
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """`loop` is the one that the intake runs on."""

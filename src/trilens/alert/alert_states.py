@@ -153,6 +153,7 @@ class AlertStates:
         self,
         at_ms: int,
         *,
+        now_ms: int,
         interval_ms: int,
         resend_ms: int,
         generator_url: str,
@@ -160,15 +161,16 @@ class AlertStates:
     ) -> list[Notice]:
         """What an Alertmanager has to be told at this moment; counts as told.
 
-        Two evaluations, or two deliveries, may fail before an alert ends by itself. `external`
-        labels are those of the server: an alert's own win.
+        Two evaluations, or two deliveries, may fail before an alert ends by itself; `now_ms` is the
+        time, since an evaluation may be late. `external` labels are those of the server: an alert's
+        own win.
         """
         notices = []
         for alert in self.alerts.values():
             if not alert.needs_sending(at_ms, resend_ms):
                 continue
             alert.last_sent_at_ms = at_ms
-            alert.valid_until_ms = at_ms + 4 * max(interval_ms, resend_ms)
+            alert.valid_until_ms = max(at_ms, now_ms) + 4 * max(interval_ms, resend_ms)
             resolved_at_ms = alert.resolved_at_ms
             notices.append(
                 Notice(

@@ -142,6 +142,11 @@ class Group:
         said = self.definition.query_offset_ms
         return self.options.query_offset_ms if said is None else said
 
+    def hold(self, why: str) -> None:
+        """It is not evaluated now."""
+        for running in self.rules:
+            running.health, running.error = "err", why
+
     def evaluate(self, at_ms: int) -> Evaluation:
         """Raises nothing that a rule can do wrong."""
         began_ns = self.clock.monotonic_ns()
@@ -180,6 +185,7 @@ class Group:
         if running.rule.is_alert:
             evaluation.notices += running.states.to_send(
                 evaluation.at_ms,
+                now_ms=self.clock.now_ns() // 1_000_000,
                 interval_ms=self.interval_ms,
                 resend_ms=self.options.resend_ms,
                 generator_url=self.options.outside.url + graph_path(running.rule.query),

@@ -2,7 +2,9 @@
 
 Evaluations of a group are `interval` apart, at an offset that its file and name decide, so that all
 groups together spread over the interval and a restart finds the same moments again. One that takes
-longer than that misses the moments in between (counted) and goes on with the newest.
+longer than that misses the moments in between (counted) and goes on with the newest. A moment is
+evaluated when all samples of before are shown: a store that is behind, after a start or under load,
+makes alerts late, and does not resolve them.
 
     evaluate -> notify(notices) -> write(body), each acknowledged
 
@@ -37,10 +39,13 @@ from trilens.query.promql_values.values import Labels
 
 WORKERS: Final = 4
 LOOK_UP_S: Final = 0.5  # the wall clock may have jumped
+LOOK_AGAIN_S: Final = 0.05  # for what the store does not show yet
+BEHIND_MS_MAX: Final = 60_000  # beyond it rules say that they are not evaluated
 RESTORED_AFTER: Final = 2  # evaluations
 
 Write = Callable[[bytes], None]
 Notify = Callable[[list[Notice]], None]
+ShownUntil = Callable[[], int]
 
 
 @dataclass(slots=True)
@@ -53,6 +58,11 @@ class _Slot:
     is_over: bool = False
     evaluations: int = 0
     missed: int = 0
+
+    @property
+    def needs_ms(self) -> int:
+        """Samples of before this moment."""
+        return self.due_ms - self.group.offset_ms
 
 
 @dataclass(slots=True)
@@ -69,7 +79,8 @@ class Schedule:
 
     `write` gets bodies of remote write 1.0 and returns once they are safe; it may raise
     TrilensError or OSError. `notify` gets what Alertmanagers have to be told; it must not block for
-    long, and what it raises is logged.
+    long, and what it raises is logged. `shown_until_ms` is asked often: the moment before which all
+    samples can be queried.
     """
 
     def __init__(
@@ -82,9 +93,11 @@ class Schedule:
         measures: Measures,
         log: logging.Logger,
         options: Options | None = None,
+        shown_until_ms: ShownUntil | None = None,
         workers: int = WORKERS,
     ) -> None:
         self._query = query
+        self._shown_until_ms = shown_until_ms or self._now_ms
         self._write = write
         self._notify = notify
         self._clock = clock
@@ -171,21 +184,33 @@ class Schedule:
                 if self._is_stopping:
                     return
                 now_ms = self._now_ms()
-                self._begin_due(now_ms)
+                is_behind = self._begin_due(now_ms, self._shown_until_ms())
                 waiting = [one.due_ms for one in self._slots.values() if not one.is_running]
                 next_ms = min([*waiting, *(one.due_ms for one in self._burials)], default=None)
                 wait_s = LOOK_UP_S if next_ms is None else (next_ms - now_ms) / 1000
-                self._changed.wait(min(max(wait_s, 0.001), LOOK_UP_S))
+                soonest_s = LOOK_AGAIN_S if is_behind else 0.001
+                self._changed.wait(min(max(wait_s, soonest_s), LOOK_UP_S))
 
-    def _begin_due(self, now_ms: int) -> None:
-        for slot in self._slots.values():
-            if slot.due_ms <= now_ms and not slot.is_running:
+    def _begin_due(self, now_ms: int, shown_until_ms: int) -> bool:
+        """Whether there is one that has to wait for the store."""
+        due_slots = [
+            slot for slot in self._slots.values() if slot.due_ms <= now_ms and not slot.is_running
+        ]
+        behind = [slot for slot in due_slots if slot.needs_ms > shown_until_ms]
+        for slot in due_slots:
+            if slot.needs_ms <= shown_until_ms:
                 slot.is_running = True
                 self._pool.submit(self._turn, slot)
+        late_ms = now_ms - min((slot.due_ms for slot in behind), default=now_ms)
+        self._measures.set("trilens_rules_behind_seconds", to=late_ms / 1000)
+        for slot in behind:
+            if now_ms - slot.due_ms > BEHIND_MS_MAX:
+                slot.group.hold(f"not evaluated: the store is {late_ms // 1000} s behind")
         due = [burial for burial in self._burials if burial.due_ms <= now_ms]
         for burial in due:
             self._burials.remove(burial)
             self._pool.submit(self._bury, burial)
+        return bool(behind)
 
     def _turn(self, slot: _Slot) -> None:
         """One evaluation in a worker; whatever happens the slot is free again."""
@@ -202,8 +227,9 @@ class Schedule:
                 self._changed.notify_all()
 
     def _evaluate(self, slot: _Slot) -> None:
-        group, now_ms = slot.group, self._now_ms()
-        late = max(0, (now_ms - slot.due_ms) // group.interval_ms)
+        group = slot.group
+        newest_ms = min(self._now_ms(), self._shown_until_ms() + group.offset_ms)
+        late = max(0, (newest_ms - slot.due_ms) // group.interval_ms)
         if late:
             slot.missed += late
             self._measures.count("trilens_rule_iterations_missed_total", by=late)

@@ -49,6 +49,8 @@ TRICKLE_BYTES: Final = 1_000_000
 REST_S_MAX: Final = 2.0
 # After loads were too many at once for the engine's memory one more is tried so much later.
 MORE_AFTER_S: Final = 30.0
+# Whether frames that fail hold up those who wait for what came before: not longer than this.
+STRAGGLE_NS: Final = 10_000_000_000
 # A body of this share of the most there may be has probably left something to read.
 FULL_SHARE: Final = 0.75
 # The most there may be grows from this share on: frames may be so large that few fit.
@@ -96,6 +98,7 @@ class Lane:
         self._pause_s = VISIBLE_S
         self._has_more = False
         self._loading = 0
+        self._passed_ns = 0
         self._lock = threading.Lock()
 
     @property
@@ -140,6 +143,19 @@ class Lane:
         """Of what take() has begun nothing is loaded now."""
         with self._lock:
             self._loading -= 1
+
+    def passed(self, piece: Piece) -> None:
+        """It is finished: its rows are in the engine, or it is a dead letter."""
+        with self._lock:
+            self._passed_ns = max(self._passed_ns, *(one.received_at_ns for one in piece.frames))
+
+    def shown_until_ns(self) -> int | None:
+        """What was received before this moment can be queried; None where that is everything.
+
+        Frames that are tried again and again count as shown STRAGGLE_S after those behind them.
+        """
+        oldest_ns = self.stream.backlog().oldest_ns
+        return None if oldest_ns is None else max(oldest_ns, self._passed_ns - STRAGGLE_NS)
 
     def begin(self, start: Position, end: Position, frames: Sequence[Frame]) -> Piece:
         """Begin a batch: of what is new, or of what was in a batch that has been abandoned."""

@@ -104,11 +104,13 @@ class Loader:
         self._turns = Turns(loads_at_once(body_bytes_max), clock)
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
+        self._lanes: list[Lane] = []
 
     def start(self) -> None:
         for wire_format in WIRE_FORMATS:
             stream = self._spool.stream(wire_format)
             lane = Lane(self._engine, stream, self._clock, self._body_bytes_max)
+            self._lanes.append(lane)
             for place in range(LANE_THREADS):
                 name = f"load-{wire_format}-{place}"
                 target = self._run_first if place == 0 else self._run
@@ -131,6 +133,14 @@ class Loader:
     def is_idle(self) -> bool:
         """Whether everything in the spool has been loaded."""
         return all(self._spool.stream(name).backlog().frames == 0 for name in WIRE_FORMATS)
+
+    def samples_shown_until_ns(self) -> int:
+        """Samples that were acknowledged before this moment (since 1970) can be queried."""
+        until_ns = self._clock.now_ns()
+        for lane in self._lanes:
+            if SAMPLE_TABLES.intersection(lane.load.tables):
+                until_ns = min(until_ns, lane.shown_until_ns() or until_ns)
+        return until_ns
 
     def _run_first(self, lane: Lane) -> None:
         try:
@@ -238,6 +248,7 @@ class Loader:
         """Finish the batch, or return what has to be loaded instead."""
         if failure is None:
             self._until_done(lane, partial(lane.stream.finish, piece.number))
+            lane.passed(piece)
             self._measures.count("trilens_load_batches_total", lane.format, "done")
             return []
         error = failure.error
@@ -295,6 +306,7 @@ class Loader:
         put = partial(self._dead_letters.put, envelope, reason=str(error), code=code_of(error))
         self._until_done(lane, put)
         self._until_done(lane, partial(lane.stream.finish, piece.number))
+        lane.passed(piece)
         self._measures.count("trilens_load_batches_total", lane.format, "isolated")
         return []
 
