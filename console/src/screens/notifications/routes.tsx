@@ -58,7 +58,7 @@ function Tree({ routes, where }: { readonly routes: readonly RouteRow[]; readonl
 
 function RouteLine({ route, isEnd }: { readonly route: RouteRow; readonly isEnd: boolean }) {
   const t = useT();
-  const length = (ms: number) => duration(ms * 1e6);
+  const length = (ms: number) => (ms === 0 ? "0 s" : duration(ms * 1e6));
   return (
     <>
       <div className={classes.routeHead}>

@@ -48,7 +48,7 @@ function columnsOf(t: Translate, zone: Zone, atMs: number, hasErrors: boolean): 
   };
   return [
     {
-      id: "state", label: t("targets.state"), width: "92px", sortBy: (row) => ORDER[row.health],
+      id: "state", label: t("targets.state"), width: "104px", sortBy: (row) => ORDER[row.health],
       cell: (row) => <HealthMark health={row.health} />,
     },
     {
