@@ -6,6 +6,7 @@ import { useT } from "~/i18n/use_t";
 import { LabelText } from "~/parts/label_text";
 import { Empty } from "~/parts/states";
 import { type Column, TableView } from "~/parts/table_view";
+import { keyOf } from "./target_table";
 
 interface Props {
   readonly dropped: DroppedTargets;
@@ -37,7 +38,7 @@ export function DroppedTable({ dropped, isOld, selected, onOpen }: Props) {
   return (
     <TableView
       label={t("targets.droppedTargets")} columns={columns} rows={dropped.targets} isMain isOld={isOld}
-      rowKey={(row) => row.id} selectedKey={selected} onOpen={onOpen}
+      rowKey={keyOf} selectedKey={selected} onOpen={onOpen}
       empty={<Empty title={t(dropped.kept === 0 ? "targets.noDropped" : "targets.noMatch")} icon="info" />}
     />
   );

@@ -73,8 +73,8 @@ function PoolErrors({ pools }: { readonly pools: readonly ScrapePool[] }) {
   const first = all.slice(0, ERRORS_SHOWN);
   return (
     <ul className={classes.poolErrors} aria-label={t("targets.discoveryErrors")}>
-      {first.map((one) => (
-        <li key={JSON.stringify(one)}>
+      {first.map((one, at) => (
+        <li key={at}>
           <Icon name="warning" sizePx={14} />
           <span>
             <strong>{one.pool}</strong>

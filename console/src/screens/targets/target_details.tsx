@@ -159,7 +159,10 @@ function Ways({ target, details }: { readonly target: Target; readonly details: 
     <span className={classes.ways}>
       <Link to="/metrics" search={series}>{t("targets.toMetrics")}</Link>
       {logs.length > 0 && <Link to="/logs" search={{ filter: logs }}>{t("targets.toLogs")}</Link>}
-      <a href={target.url} target="_blank" rel="noreferrer">{t("targets.toEndpoint")}</a>
+      {/* Its scheme may come from an annotation of anybody's pod. */}
+      {/^https?:/.test(target.url) && (
+        <a href={target.url} target="_blank" rel="noreferrer">{t("targets.toEndpoint")}</a>
+      )}
     </span>
   );
 }

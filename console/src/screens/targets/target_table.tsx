@@ -34,11 +34,16 @@ export function TargetTable({ targets, selected, onOpen, atMs }: Props) {
   return (
     <TableView
       label={t("targets.targets")} columns={columns} rows={targets} isMain
-      rowKey={(row) => row.id} selectedKey={selected} onOpen={onOpen}
+      rowKey={keyOf} selectedKey={selected} onOpen={onOpen}
       firstSort={{ column: "state", isDescending: false }}
       empty={<Empty title={t("targets.noMatch")} icon="search" />}
     />
   );
+}
+
+/** Relabelling may make one target of two pools. */
+export function keyOf({ pool, id }: { readonly pool: string; readonly id: string }): string {
+  return `${pool} ${id}`;
 }
 
 function columnsOf(t: Translate, zone: Zone, atMs: number, hasErrors: boolean): Column<Target>[] {

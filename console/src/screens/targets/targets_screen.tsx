@@ -15,7 +15,7 @@ import { NoConfig } from "./no_config";
 import { Pools } from "./pools";
 import type { TargetsSearch } from "./search";
 import { TargetDetails } from "./target_details";
-import { TargetTable } from "./target_table";
+import { keyOf, TargetTable } from "./target_table";
 import classes from "./targets.module.css";
 import { Toolbar } from "./toolbar";
 
@@ -70,6 +70,7 @@ function Found({ answer, atMs, search, onChange }: FoundProps) {
     return <Empty title={t("targets.noPools")} icon="targets">{t("targets.noPoolsWhat", { file: answer.file })}</Empty>;
   }
   const open = (row: { readonly pool: string; readonly id: string }) => onChange({ of: row.pool, target: row.id });
+  const selected = selectedKey(search);
   const note =
     answer.targets.length < answer.total
       ? t("targets.firstOf", { n: exact(answer.targets.length), total: exact(answer.total) })
@@ -87,11 +88,15 @@ function Found({ answer, atMs, search, onChange }: FoundProps) {
         <Dropped search={search} onOpen={open} />
       ) : (
         <Panel title={t("targets.targets")} note={note} isFlush className={classes.table}>
-          <TargetTable targets={shown} selected={search.target} onOpen={open} atMs={atMs} />
+          <TargetTable targets={shown} selected={selected} onOpen={open} atMs={atMs} />
         </Panel>
       )}
     </>
   );
+}
+
+function selectedKey({ of, target }: TargetsSearch): string | undefined {
+  return of === undefined || target === undefined ? undefined : keyOf({ pool: of, id: target });
 }
 
 interface DroppedProps {
@@ -112,7 +117,9 @@ function Dropped({ search, onOpen }: DroppedProps) {
             n: exact(dropped.targets.length), found: exact(dropped.found), total: exact(dropped.total),
           })}
         >
-          <DroppedTable dropped={dropped} isOld={asked.isPlaceholderData} selected={search.target} onOpen={onOpen} />
+          <DroppedTable
+            dropped={dropped} isOld={asked.isPlaceholderData} selected={selectedKey(search)} onOpen={onOpen}
+          />
         </Panel>
       )}
     </Answered>

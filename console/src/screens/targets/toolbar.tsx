@@ -21,6 +21,8 @@ export function Toolbar({ pools, search, onChange }: Props) {
   const t = useT();
   const [typed, type] = useTyped(search.match ?? "", (match) => onChange({ match: match === "" ? undefined : match }));
   const among = search.pool === undefined ? pools : pools.filter((one) => one.name === search.pool);
+  // One that the file does not have any more is a filter too.
+  const names = [...new Set([...pools.map((one) => one.name), ...(search.pool === undefined ? [] : [search.pool])])];
   const total = (state: (typeof TARGET_STATES)[number]) => among.reduce((sum, one) => sum + one[state], 0);
   const scraped = total("up") + total("down") + total("unknown");
   return (
@@ -38,7 +40,7 @@ export function Toolbar({ pools, search, onChange }: Props) {
       </div>
       <Select
         className={classes.poolChoice} aria-label={t("targets.pool")} placeholder={t("targets.allPools")}
-        data={pools.map((one) => one.name)} value={search.pool ?? null} searchable clearable limit={200}
+        data={names} value={search.pool ?? null} searchable clearable limit={200}
         onChange={(pool) => onChange({ pool: pool ?? undefined })}
       />
       <TextInput

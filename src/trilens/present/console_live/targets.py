@@ -103,15 +103,17 @@ def _dropped(context: Context, args: Args) -> Json:
         for dropped in one.dropped
         if not part or _holds(dropped.discovered, part)
     ]
+    # What was found twice is dropped twice, and shown once.
+    shown = {(one.job.name, dropped_id(one)): one for one in found[: args.number("limit")]}
     return {
         "targets": [
             {
-                "id": dropped_id(one),
-                "pool": one.job.name,
+                "id": key,
+                "pool": pool,
                 "address": one.discovered.get("__address__", ""),
                 "labels": dict(sorted(one.discovered.items())),
             }
-            for one in found[: args.number("limit")]
+            for (pool, key), one in shown.items()
         ],
         "found": len(found),
         "kept": sum(len(one.dropped) for one in pools),
