@@ -28,7 +28,7 @@ export const notifications = {
   "notifications.result.interrupted": "Interrupted",
   "notifications.result.working": "Working",
   "notifications.result.failing": "Failing",
-  "notifications.result.unused": "No attempt",
+  "notifications.result.unused": "No record",
   "notifications.when": "When",
   "notifications.group": "Group",
   "notifications.oneGroup": "A group",

@@ -30,7 +30,7 @@ export const notifications: Record<keyof typeof english, string> = {
   "notifications.result.interrupted": "중단됨",
   "notifications.result.working": "정상",
   "notifications.result.failing": "실패 중",
-  "notifications.result.unused": "시도 없음",
+  "notifications.result.unused": "기록 없음",
   "notifications.when": "시각",
   "notifications.group": "그룹",
   "notifications.oneGroup": "그룹 상세",
