@@ -68,9 +68,21 @@ const notifications = createRoute({
   validateSearch: readNotificationsSearch,
   component: lazyRouteComponent(() => import("~/screens/notifications/notifications_screen"), "NotificationsScreen"),
 });
+const runbooks = createRoute({
+  getParentRoute: () => root,
+  path: "/runbooks",
+  component: lazyRouteComponent(() => import("~/screens/runbooks/runbooks_screen"), "RunbooksScreen"),
+});
+const runbook = createRoute({
+  getParentRoute: () => root,
+  path: "/runbooks/$name",
+  component: lazyRouteComponent(() => import("~/screens/runbooks/runbook_screen"), "RunbookScreen"),
+});
 
 export const router = createRouter({
-  routeTree: root.addChildren([overview, logs, traces, trace, metrics, sources, targets, notifications]),
+  routeTree: root.addChildren([
+    overview, logs, traces, trace, metrics, sources, targets, notifications, runbooks, runbook,
+  ]),
   parseSearch,
   stringifySearch,
   defaultPreload: "intent",

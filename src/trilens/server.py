@@ -385,7 +385,8 @@ def _engine(settings: Settings, measures: Measures) -> EmbeddedEngine | RemoteEn
 def files_of(settings: Settings) -> Files:
     """Those that others wrote for Prometheus and Alertmanager."""
     rules = tuple(map(str, settings.rule_files or ()))
-    return Files(settings.prometheus_config, settings.alertmanager_config, rules)
+    packs = tuple(settings.rule_packs or ())
+    return Files(settings.prometheus_config, settings.alertmanager_config, rules, packs)
 
 
 def _cache(settings: Settings, engine: Engine) -> SampleCache | None:

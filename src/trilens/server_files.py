@@ -42,6 +42,7 @@ from trilens.prometheus_config.file import PrometheusConfig, load
 from trilens.query.promql_cache.sample_cache import SampleCache
 from trilens.receive.exchange import Request
 from trilens.receive.listener import Intake
+from trilens.rule_packs.packs import read_packs
 from trilens.scrape.pool import Pool
 from trilens.scrape.scraper import Scraper, on_loop
 from trilens.server_rules import FORMAT, ServerRules, log_notices
@@ -59,6 +60,7 @@ class Files:
     prometheus: Path | None = None
     alertmanager: Path | None = None
     rules: tuple[str, ...] = ()  # beside those that prometheus.yml names, seen from here
+    rule_packs: tuple[str, ...] = ()  # by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ def read(files: Files, clock: Clock) -> Read:
     alertmanager: AlertmanagerConfig | None = None
     groups: list[RuleGroup] = []
     try:
+        groups += read_packs(files.rule_packs)
         groups += read_rule_files(files.rules, Path.cwd())
     except FileRefused as refused:
         problems += refused.problems

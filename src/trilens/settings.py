@@ -86,7 +86,9 @@ Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 SecondsOrOff = Annotated[float | None, BeforeValidator(_seconds), Off]
 Size = Annotated[ByteSize, Field(gt=0)]
 SizeOrOff = Annotated[ByteSize | None, Off]
+RulePack = Literal["kubernetes"]
 PathsOrOff = Annotated[list[Path] | None, BeforeValidator(_paths), Off]
+PacksOrOff = Annotated[list[RulePack] | None, BeforeValidator(_paths), Off]
 UrlOrOff = Annotated[str | None, BeforeValidator(_url), Off]
 PathOrOff = Annotated[Path | None, Off]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -203,6 +205,11 @@ class Settings(BaseModel):
         None,
         description="Rule files of Prometheus, paths and globs with colons between them: recording "
         "rules, and alerts. One that is not right keeps the server from starting.",
+    )
+    rule_packs: PacksOrOff = Field(
+        None,
+        description="Rules that come with Trilens, with colons between them: `kubernetes` records "
+        "what Kubernetes dashboards read, and alerts.",
     )
     watch_logs: Annotated[list[Path], BeforeValidator(_paths)] = Field(
         [Path("/var/log")],

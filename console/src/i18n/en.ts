@@ -6,6 +6,7 @@ import { metrics } from "./en/metrics";
 import { notifications } from "./en/notifications";
 import { overview } from "./en/overview";
 import { parts } from "./en/parts";
+import { runbooks } from "./en/runbooks";
 import { shell } from "./en/shell";
 import { sources } from "./en/sources";
 import { targets } from "./en/targets";
@@ -14,4 +15,5 @@ import { traces } from "./en/traces";
 export const en = {
   ...shell, ...parts, ...overview, ...logs, ...traces, ...metrics, ...explore, ...sources,
   ...targets, ...notifications,
+  ...runbooks,
 } as const;

@@ -7,6 +7,7 @@ import { metrics } from "./ko/metrics";
 import { notifications } from "./ko/notifications";
 import { overview } from "./ko/overview";
 import { parts } from "./ko/parts";
+import { runbooks } from "./ko/runbooks";
 import { shell } from "./ko/shell";
 import { sources } from "./ko/sources";
 import { targets } from "./ko/targets";
@@ -15,4 +16,5 @@ import { traces } from "./ko/traces";
 export const ko: Record<keyof typeof en, string> = {
   ...shell, ...parts, ...overview, ...logs, ...traces, ...metrics, ...explore, ...sources,
   ...targets, ...notifications,
+  ...runbooks,
 };

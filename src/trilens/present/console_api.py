@@ -30,6 +30,7 @@ from trilens.present.console_live import notifications, targets
 from trilens.present.endpoint import Context, Endpoint
 from trilens.present.program import Program
 from trilens.present.prometheus_live.live import Live, Nothing
+from trilens.present.runbooks import endpoints as console_runbooks
 from trilens.present.threads import Threads
 from trilens.query.ask import Asker, AskLimits
 from trilens.store.engine import Engine
@@ -45,6 +46,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *console_sources.ENDPOINTS,
     *targets.ENDPOINTS,
     *notifications.ENDPOINTS,
+    *console_runbooks.ENDPOINTS,
 )
 
 

@@ -1,0 +1,1 @@
+"""Pages that alerts link to, for the console."""
