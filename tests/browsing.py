@@ -46,7 +46,7 @@ def chromium() -> str | None:
     return next((path for name in names if (path := shutil.which(name))), None)
 
 
-def _left_out(why: str) -> None:
+def left_out(why: str) -> None:
     sys.__stderr__.write(f"\nLEFT OUT: the browser tests: {why}\n")
     pytest.skip(why)
 
@@ -55,7 +55,7 @@ def _left_out(why: str) -> None:
 def browser() -> Iterator[Browser]:
     path = chromium()
     if path is None:
-        _left_out("there is no Chromium; on Debian: apt-get install chromium")
+        left_out("there is no Chromium; on Debian: apt-get install chromium")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         yield started
@@ -65,7 +65,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def console() -> Iterator[Api]:
     if not (UI / "index.html").is_file():
-        _left_out("the console is not built; build it with: make console")
+        left_out("the console is not built; build it with: make console")
     api = Api(engine(), ui=UI)
     yield api
     api.close()

@@ -27,7 +27,10 @@ class Trilens:
             "--http", "127.0.0.1:0", "--otlp-grpc", "127.0.0.1:0", "--otlp-http", "127.0.0.1:0",
             "--memory-bytes-max", "1536MiB", *flags,
         ]  # fmt: skip
-        self._environ = os.environ | environ
+        # Those of browsing.py are no settings.
+        own = {"TRILENS_SCREENSHOTS", "TRILENS_TEST_UI"}
+        inherited = {name: value for name, value in os.environ.items() if name not in own}
+        self._environ = inherited | environ
         self.said: list[str] = []
         self.logged: list[str] = []
         self.process: subprocess.Popen | None = None

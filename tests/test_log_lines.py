@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import subprocess
 import sys
 
 from hypothesis import given
@@ -41,3 +42,16 @@ def test_any_text_is_one_line_of_pairs(text):
     said = line("x", given=text)
     assert "\n" not in said
     assert "".join(match[0] for match in PAIR.finditer(said)) == said
+
+
+def test_requests_to_others_are_not_logged_with_their_urls():
+    """A Slack webhook's URL is a secret."""
+    script = (
+        "import httpx; from trilens.log_lines import configure; configure('info');"
+        "client = httpx.Client(transport=httpx.MockTransport(lambda request: httpx.Response(200)));"
+        "client.post('https://hooks.example.org/T0/s3cret')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert "s3cret" not in done.stderr

@@ -6,7 +6,9 @@ import {
 import { readAlertsSearch } from "~/screens/alerts/search";
 import { readLogsSearch } from "~/screens/logs/search";
 import { readMetricsSearch } from "~/screens/metrics/search";
+import { readNotificationsSearch } from "~/screens/notifications/search";
 import { readSourcesSearch } from "~/screens/sources/search";
+import { readTargetsSearch } from "~/screens/targets/search";
 import { readTraceSearch, readTracesSearch } from "~/screens/traces/search";
 import { AppFrame } from "~/shell/app_frame";
 import { NotFound, ScreenFailed } from "~/shell/failures";
@@ -61,6 +63,18 @@ const sources = createRoute({
   validateSearch: readSourcesSearch,
   component: lazyRouteComponent(() => import("~/screens/sources/sources_screen"), "SourcesScreen"),
 });
+const targets = createRoute({
+  getParentRoute: () => root,
+  path: "/targets",
+  validateSearch: readTargetsSearch,
+  component: lazyRouteComponent(() => import("~/screens/targets/targets_screen"), "TargetsScreen"),
+});
+const notifications = createRoute({
+  getParentRoute: () => root,
+  path: "/notifications",
+  validateSearch: readNotificationsSearch,
+  component: lazyRouteComponent(() => import("~/screens/notifications/notifications_screen"), "NotificationsScreen"),
+});
 const runbooks = createRoute({
   getParentRoute: () => root,
   path: "/runbooks",
@@ -74,7 +88,7 @@ const runbook = createRoute({
 
 export const router = createRouter({
   routeTree: root.addChildren([
-    overview, logs, traces, trace, metrics, alerts, sources, runbooks, runbook,
+    overview, logs, traces, trace, metrics, alerts, targets, notifications, sources, runbooks, runbook,
   ]),
   parseSearch,
   stringifySearch,

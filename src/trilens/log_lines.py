@@ -19,7 +19,8 @@ _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"
 _PLAIN: Final = re.compile(r'[^\s"=\\\x00-\x1f]+')
 _ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 # Libraries that say at `info` what we say ourselves.
-_TALKATIVE: Final = ("uvicorn", "asyncio")
+# httpx tells every request with its URL, which may be a secret: that of a Slack webhook is.
+_TALKATIVE: Final = ("uvicorn", "asyncio", "httpx", "httpcore")
 _ESCAPED: Final = re.compile(r'["\\\x00-\x1f]')
 
 

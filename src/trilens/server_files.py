@@ -311,6 +311,14 @@ class ServerFiles:
     def prometheus_text(self) -> str:
         return "" if self._read.prometheus is None else self._read.prometheus.text
 
+    @property
+    def prometheus_path(self) -> str:
+        return str(self._files.prometheus or "")
+
+    @property
+    def alertmanager_path(self) -> str:
+        return str(self._files.alertmanager or "")
+
     def groups(self) -> Sequence[Group]:
         return self._rules.groups()
 

@@ -102,7 +102,7 @@ export async function askPrometheus<Data>(
 
 async function answered(url: string, body: URLSearchParams, signal?: AbortSignal): Promise<Response> {
   // A long query does not fit into an address; what only reads by GET has short ones.
-  const isGet = /\/(?:status|label)\/|\/metadata$/.test(url);
+  const isGet = /\/(?:status|label|scrape_pools)\/|\/metadata$/.test(url);
   const init: RequestInit = isGet ? {} : { method: "POST", body };
   try {
     return await fetch(isGet ? `${url}?${body.toString()}` : url, { ...init, signal: signal ?? null });

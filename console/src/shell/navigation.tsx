@@ -14,6 +14,8 @@ export const SCREENS = [
   { to: "/traces", word: "shell.traces", icon: "traces", key: "t" },
   { to: "/metrics", word: "shell.metrics", icon: "metrics", key: "m" },
   { to: "/alerts", word: "shell.alerts", icon: "alerts", key: "a" },
+  { to: "/targets", word: "shell.targets", icon: "targets", key: "e" },
+  { to: "/notifications", word: "shell.notifications", icon: "notifications", key: "n" },
   { to: "/sources", word: "shell.sources", icon: "sources", key: "s" },
 ] as const;
 

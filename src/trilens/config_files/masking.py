@@ -35,6 +35,11 @@ def masked(text: str) -> str:
         return HIDDEN
     if plain is None:
         return ""
+    return masked_values(plain)
+
+
+def masked_values(plain: Any) -> str:
+    """As YAML, what was read of it."""
     return yaml.dump(
         _masked(plain, ""), Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=1000
     )

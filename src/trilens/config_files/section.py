@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from trilens.config_files.problems import START, Place, Problems, nearest
 from trilens.config_files.yaml_nodes import (
@@ -17,6 +17,7 @@ from trilens.config_files.yaml_nodes import (
     is_null,
     number_of,
     pairs_of,
+    plain,
     shown,
 )
 from trilens.query.promql.durations import parse_duration
@@ -61,6 +62,11 @@ class Section:
 
     def names(self) -> list[str]:
         return list(self._pairs)
+
+    def values(self) -> dict[str, Any]:
+        """All of it without places, to be shown."""
+        unseen = Problems("")  # whoever reads it says what is wrong
+        return {name: plain(node, unseen) for name, (_, node) in self._pairs.items()}
 
     def __contains__(self, name: str) -> bool:
         return name in self._pairs and not is_null(self._pairs[name][1])

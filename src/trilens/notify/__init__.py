@@ -6,6 +6,7 @@
     alerts.py       an alert, and how two reports about one become one
     silences.py  inhibition.py  groups.py    who is quiet, what belongs together, when it is due
     message.py      what a notification says; templates/ fills them, channels/ send
+    standing.py     how all stands, for those who look
     sent_log.py     what was sent: the promise about crashes stands there
     journal.py      the one file in which all state survives
     records.py      the state as records of the journal

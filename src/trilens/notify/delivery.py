@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from trilens.notify.channels.outcome import Channel, Outcome
 from trilens.notify.durations import SECOND_NS
 from trilens.notify.groups import Group
-from trilens.notify.message import Notification
+from trilens.notify.message import AlertView, Notification
 from trilens.notify.sent_log import Attempt, Entry, Key
 from trilens.notify.setup import Lane
 
@@ -24,6 +25,11 @@ ATTEMPT_S_MIN: Final = 1.0
 # A delivery has until the next flush of its group, and never less than this; one that has waited
 # for its lane longer than this is put in words anew.
 FLUSH_NS_MIN: Final = 10 * SECOND_NS
+
+
+# The journal has each attempt twice: as it begins, and as it comes out.
+TOLD_MAX: Final = 20
+TOLD_CHARS_MAX: Final = 8_000
 
 
 @dataclass(slots=True)
@@ -58,8 +64,12 @@ class Delivery:
     def attempt(self, now_ns: int) -> Attempt:
         """The next one, as it is put on record."""
         self.attempts += 1
-        return Attempt(self.key[0], self.key[1], self.attempts, self.notification.reason,
-                       len(self.notification.alerts), now_ns)  # fmt: skip
+        about = self.notification
+        return Attempt(
+            self.key[0], self.key[1], self.attempts, about.reason, len(about.alerts), now_ns,
+            receiver=about.receiver, group_labels=dict(about.group_labels),
+            told=told(about.alerts),
+        )  # fmt: skip
 
     def send(self, now_ns: int) -> Outcome:
         """In a thread of the pool. A group too large for a template is told in part: better than
@@ -97,3 +107,15 @@ class Flush:
     resolved: dict[str, object]
     open: int = 0
     is_well: bool = True
+
+
+def told(alerts: Sequence[AlertView]) -> list[dict[str, Any]]:
+    """The first alerts of a notification, as many as an attempt's record has room for."""
+    found: list[dict[str, Any]] = []
+    chars = 0
+    for alert in alerts[:TOLD_MAX]:
+        chars += sum(len(name) + len(value) for name, value in alert.labels.items())
+        if chars > TOLD_CHARS_MAX:
+            break
+        found.append({"status": alert.status, "labels": alert.labels})
+    return found

@@ -31,9 +31,11 @@ class Group:
     next_ns: int
     alerts: dict[str, Alert] = field(default_factory=dict)
     busy: int = 0
+    has_flushed: bool = False
 
     def flushed(self, now_ns: int) -> None:
         """The next flush is one interval after this one was due, not after it came about."""
+        self.has_flushed = True
         is_on_time = 0 <= now_ns - self.next_ns < SECOND_NS
         self.next_ns = (self.next_ns if is_on_time else now_ns) + self.route.group_interval_ns
 

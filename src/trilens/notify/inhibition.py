@@ -61,6 +61,11 @@ class Inhibitor:
 
     def inhibitors(self, labels: Mapping[str, str], now_ns: int) -> tuple[str, ...]:
         """Fingerprints of alerts that keep an alert with `labels` quiet; one for the first rule."""
+        found = self.source_of(labels, now_ns)
+        return () if found is None else (found[1].fingerprint,)
+
+    def source_of(self, labels: Mapping[str, str], now_ns: int) -> tuple[InhibitRule, Alert] | None:
+        """The first rule that keeps an alert with `labels` quiet, and by which alert."""
         for rule, sources in zip(self._rules, self._sources, strict=True):
             if not matches_all(rule.targets, labels):
                 continue
@@ -71,8 +76,8 @@ class Inhibitor:
                 # What is source and target at the same time does not inhibit its like, or itself.
                 if is_source_too and matches_all(rule.targets, source.labels):
                     continue
-                return (source.fingerprint,)
-        return ()
+                return rule, source
+        return None
 
 
 def _key(rule: InhibitRule, labels: Mapping[str, str]) -> tuple[str, ...]:

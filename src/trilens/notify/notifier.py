@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from trilens.clock import Clock
 from trilens.measures import Measures
@@ -30,6 +30,7 @@ from trilens.notify.labels import order_of
 from trilens.notify.sent_log import Attempt, SentLog
 from trilens.notify.setup import SENDING_MAX, Lane, Setup
 from trilens.notify.silences import Silence, Silences
+from trilens.notify.standing import Standing
 from trilens.notify.wording import Wording
 
 THREADS: Final = 32
@@ -39,6 +40,7 @@ TIDY_NS: Final = MINUTE_NS
 # A resolved alert that no group needs any more stays this long.
 RESOLVED_KEPT_NS: Final = 15 * MINUTE_NS
 _log = logging.getLogger("trilens.notify")
+Seen = TypeVar("Seen")
 
 
 class TooManyAlerts(Exception):
@@ -217,6 +219,14 @@ class Notifier:
     @property
     def _wording(self) -> Wording:
         return Wording(self._sent, self._setup.config.templates, self._external_url)
+
+    def seen(self, look: Callable[[Standing], Seen]) -> Seen:
+        """What `look` makes of how all stands. It holds everybody up: it must be quick."""
+        with self._changed:
+            return look(
+                Standing(self._clock.now_ns(), self._setup, self._sent, self._deliveries,
+                         self._silences)
+            )  # fmt: skip
 
     # --- what goes out
 

@@ -60,7 +60,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try. `number` counts from 1 within one flush of the group."""
+    """One try. `number` counts from 1 within one flush of the group.
+
+    `told` has the first alerts that it is about, {"status", "labels"} each; `alerts` counts all.
+    """
 
     group_key: str
     integration: str
@@ -72,6 +75,9 @@ class Attempt:
     result: Result = "running"
     status: int = 0
     error: str = ""
+    receiver: str = ""
+    group_labels: dict[str, str] = field(default_factory=dict)
+    told: list[dict[str, Any]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self.__dataclass_fields__}

@@ -28,6 +28,7 @@ from trilens.present.answers import broken, json_reply, refusal
 from trilens.present.arrival_rates import ArrivalRates
 from trilens.present.console_alerts import endpoints as console_alerts
 from trilens.present.console_alerts.alerting import Alerting
+from trilens.present.console_live import notifications, targets
 from trilens.present.endpoint import Context, Endpoint
 from trilens.present.program import Program
 from trilens.present.runbooks import endpoints as console_runbooks
@@ -45,6 +46,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     *console_metrics.ENDPOINTS,
     *console_sources.ENDPOINTS,
     *console_alerts.ENDPOINTS,
+    *targets.ENDPOINTS,
+    *notifications.ENDPOINTS,
     *console_runbooks.ENDPOINTS,
 )
 

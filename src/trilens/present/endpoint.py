@@ -14,6 +14,7 @@ from trilens.errors import Refused
 from trilens.present.arrival_rates import ArrivalRates
 from trilens.present.console_alerts.alerting import Alerting
 from trilens.present.program import Program
+from trilens.present.prometheus_live.live import Live
 from trilens.present.threads import Threads
 from trilens.query.ask import Asker
 from trilens.query.times import TimeRange
@@ -100,6 +101,10 @@ class Context:
     rates: ArrivalRates
     clock: Clock
     alerting: Alerting = field(default_factory=Alerting)
+
+    @property
+    def live(self) -> Live:
+        return self.alerting.live
 
 
 Call = Callable[[Context, Args], dict[str, Any]]

@@ -32,6 +32,7 @@ from trilens.present.answers import JSON, broken
 from trilens.present.program import Program
 from trilens.present.prometheus_live import calls as live_calls
 from trilens.present.prometheus_live.live import Live, Nothing
+from trilens.present.prometheus_live.target_metadata import target_metadata
 from trilens.present.prometheus_params import Form
 from trilens.present.prometheus_query import Answer, PromqlLimits, Question
 from trilens.present.prometheus_turns import Turns, Work
@@ -100,6 +101,7 @@ PARAMETERS: Final = {
     "group_limit": "At most so many groups in one answer.",
     "state": "`active`, `dropped` or `any`: only such targets.",
     "scrapePool": "Of this job only.",
+    "match_target": "A selector: only targets whose labels it matches.",
     "labels": "Labels of a target that was found: an object of JSON.",
     "group_next_token": "The groupNextToken of the answer before.",
 }
@@ -133,8 +135,12 @@ ENDPOINTS: Final = (
                        ("state", "scrapePool"), live_calls.targets),
     PrometheusEndpoint("/targets/relabel_steps", _GET, "What each rule makes of labels.",
                        ("scrapePool", "labels"), live_calls.relabel_steps),
+    PrometheusEndpoint("/targets/metadata", _GET, "Type, help and unit of what targets expose.",
+                       ("match_target", "metric", "limit"), target_metadata),
     PrometheusEndpoint("/scrape_pools", _GET, "Names of the jobs that scrape.", (),
                        live_calls.scrape_pools),
+    PrometheusEndpoint("/scrape_pools/config", _GET, "A scrape config as YAML, without secrets.",
+                       ("scrapePool",), live_calls.pool_config),
     PrometheusEndpoint("/alertmanagers", _GET, "Who is told of alerts, the one inside first.", (),
                        live_calls.alertmanagers),
     PrometheusEndpoint("/remote_write", _GET, "Who is sent samples, and how far behind it is.", (),

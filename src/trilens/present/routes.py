@@ -59,19 +59,18 @@ def routes(
     rates = ArrivalRates(measures, clock)
     sql = SqlApi(engine, measures, clock, limits.sql, threads)
     prometheus = Prometheus(engine, program, measures, clock, limits.promql, threads, cache)
-    prometheus.live = live or Nothing()
-    alerting = Alerting(prometheus.live, limits.promql, prometheus.known, cache)
+    live = live or Nothing()
+    prometheus.live = live
+    alerting = Alerting(live, limits.promql, prometheus.known, cache)
     console = Console(engine, program, measures, clock, limits.console, threads, rates, alerting)
     files = static_files.StaticFiles(ui_directory)
     return [
         *Health(program, measures, threads, files.page).routes(),
-        *Reloading(prometheus.live, threads).routes(),
+        *Reloading(live, threads).routes(),
         *sql.routes(),
         *prometheus.routes(),
         *RemoteRead(engine, measures, clock, limits.promql, threads).routes(),
-        *Admin(
-            engine, measures, clock, threads, admin or AdminSettings(), prometheus.live
-        ).routes(),
+        *Admin(engine, measures, clock, threads, admin or AdminSettings(), live).routes(),
         *Federation(engine, measures, clock, limits.promql, threads).routes(),
         *console.routes(),
         *openapi.routes(),

@@ -124,21 +124,20 @@ def relabel(rules: Iterable[Rule], labels: Mapping[str, str]) -> Labels | None:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one rule has made of the labels; None where it dropped them."""
+    """What one rule has made of the labels; None where it, or one before it, dropped them."""
 
     rule: Rule
     labels: Labels | None
 
 
 def steps(rules: Iterable[Rule], labels: Mapping[str, str]) -> list[Step]:
-    """As relabel(), with everything in between."""
+    """As relabel(), with everything in between: one for each rule."""
     changed = _Changing(labels)
     found: list[Step] = []
+    is_kept = True
     for rule in rules:
-        if not rule.apply(changed):
-            found.append(Step(rule, None))
-            break
-        found.append(Step(rule, dict(changed)))
+        is_kept = is_kept and rule.apply(changed)
+        found.append(Step(rule, dict(changed) if is_kept else None))
     return found
 
 

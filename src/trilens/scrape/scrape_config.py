@@ -63,7 +63,7 @@ class Histograms:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One of scrape_configs, with what it has from `global`."""
+    """One of scrape_configs, with what it has from `global`; `written` may hold secrets."""
 
     name: str
     interval_ms: int
@@ -91,6 +91,7 @@ class Job:
     relabel: tuple[Rule, ...] = ()
     metric_relabel: tuple[Rule, ...] = ()
     place: Place = field(default=Place(1, 1), compare=False)
+    written: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +318,7 @@ def _job(section: Section, defaults: Job, folder: Path) -> Job:
         relabel=_rules(section, "relabel_configs", "target", legacy=legacy),
         metric_relabel=_rules(section, "metric_relabel_configs", "metric", legacy=legacy),
         place=section.place,
+        written=section.values(),
     )
     section.end()
     return job

@@ -7,6 +7,8 @@ export const shell = {
   "shell.metrics": "Metrics",
   "shell.alerts": "Alerts",
   "shell.sources": "Sources",
+  "shell.targets": "Targets",
+  "shell.notifications": "Notifications",
   "shell.narrow": "Make the navigation narrow",
   "shell.wide": "Make the navigation wide",
   "shell.ready": "Ready",

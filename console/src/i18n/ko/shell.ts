@@ -9,6 +9,8 @@ export const shell: Record<keyof typeof english, string> = {
   "shell.metrics": "메트릭",
   "shell.alerts": "알림",
   "shell.sources": "수집",
+  "shell.targets": "타깃",
+  "shell.notifications": "알림 전송",
   "shell.narrow": "메뉴 접기",
   "shell.wide": "메뉴 펼치기",
   "shell.ready": "정상",

@@ -36,6 +36,11 @@ def scrape_pools(question: Question) -> Answer:
     return Answer(encoded.json_of(of_targets.scrape_pools(question.live.pools())))
 
 
+def pool_config(question: Question) -> Answer:
+    found = of_targets.pool_config(question.live.pools(), pool=question.form.text("scrapePool"))
+    return Answer(encoded.json_of(found))
+
+
 def alertmanagers(question: Question) -> Answer:
     told, dropped = question.live.alertmanagers()
     return Answer(

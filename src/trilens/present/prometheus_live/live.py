@@ -35,6 +35,14 @@ class Live(Protocol):
         """The prometheus.yml as it was read, with its secrets; empty where there is none."""
 
     @property
+    def prometheus_path(self) -> str:
+        """Of the prometheus.yml; empty where there is none."""
+
+    @property
+    def alertmanager_path(self) -> str:
+        """Of the alertmanager.yml; empty where there is none."""
+
+    @property
     def notifier(self) -> Notifier | None:
         """The Alertmanager inside, where there is one."""
 
@@ -65,7 +73,7 @@ class Nothing:
     """Of a server without such files."""
 
     reloads = Reloads()
-    prometheus_text = ""
+    prometheus_text = prometheus_path = alertmanager_path = ""
     notifier: Notifier | None = None
 
     def groups(self) -> Sequence[Group]:

@@ -1,7 +1,7 @@
-"""Prometheus's API about targets (3.x): /api/v1/targets, /api/v1/scrape_pools, and the steps of
-relabelling, /api/v1/targets/relabel_steps.
+"""Prometheus's API about targets (3.14): /api/v1/targets, /api/v1/scrape_pools and their configs,
+the steps of relabelling, /api/v1/targets/relabel_steps, and /api/v1/targets/metadata.
 
-Pure functions of what the pools know.
+Pure functions of what the pools know; what a target exposes is told from the store.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import orjson
 
+from trilens.config_files.masking import masked_values
 from trilens.present.prometheus_params import bad
 from trilens.query.promql.durations import print_duration
 from trilens.scrape.pool import Pool
@@ -22,6 +23,7 @@ from trilens.scrape.relabel import (
     Rule,
     steps,
 )
+from trilens.scrape.scrape_config import Job
 from trilens.scrape.scrape_loop import ScrapeLoop
 
 _STATES: Final = ("active", "dropped", "any", "")
@@ -78,21 +80,11 @@ def scrape_pools(pools: Sequence[Pool]) -> Json:
     return {"scrapePools": sorted(one.job.name for one in pools)}
 
 
-def discovery_errors(pools: Sequence[Pool]) -> dict[str, list[str]]:
-    """By pool: discoverers that fail, and targets that cannot be scraped."""
-    found = {}
-    for one in pools:
-        errors = [f"{name}: {why}" for name, why in one.discovery_errors.items()] + one.errors
-        if errors:
-            found[one.job.name] = errors
-    return found
-
-
 def relabel_steps(pools: Sequence[Pool], *, pool: str, labels: str) -> Json:
     """What each rule of a pool makes of `labels`, a JSON object. Raises PromqlError."""
-    job = next((one.job for one in pools if one.job.name == pool), None)
-    if job is None:
-        raise bad("scrapePool", f"there is no scrape pool {pool!r}")
+    job = _job(pools, pool)
+    if not labels:
+        raise bad("labels", "no labels parameter provided")
     try:
         found = orjson.loads(labels)
     except ValueError as error:
@@ -106,6 +98,31 @@ def relabel_steps(pools: Sequence[Pool], *, pool: str, labels: str) -> Json:
             for step in steps(job.relabel, found)
         ]
     }  # fmt: skip
+
+
+def pool_config(pools: Sequence[Pool], *, pool: str) -> Json:
+    """A scrape config as YAML, without secrets: as in its file, and what `global` gives it.
+
+    Raises PromqlError.
+    """
+    job = _job(pools, pool)
+    given = {
+        "job_name": job.name,
+        "scrape_interval": print_duration(job.interval_ms),
+        "scrape_timeout": print_duration(job.timeout_ms),
+        "metrics_path": job.metrics_path,
+        "scheme": job.scheme,
+    }
+    return {"yaml": masked_values(given | dict(job.written))}
+
+
+def _job(pools: Sequence[Pool], pool: str) -> Job:
+    if not pool:
+        raise bad("scrapePool", "no scrapePool parameter provided")
+    job = next((one.job for one in pools if one.job.name == pool), None)
+    if job is None:
+        raise bad("scrapePool", f"there is no scrape pool {pool!r}")
+    return job
 
 
 def rule_json(rule: Rule) -> Json:

@@ -76,6 +76,19 @@ def metadata(metric: str, limit: int) -> Statement:
     )
 
 
+def exposed(within: Within, metrics: Sequence[str], limit: int) -> Statement:
+    """Columns job, instance, metric: which metrics there are of what was scraped; all if none is
+    named.
+    """
+    bound = Bound()
+    of_metrics = f" AND metric IN {bound(list(metrics), 'Array(String)')}" if metrics else ""
+    return bound.statement(
+        "SELECT DISTINCT toString(labels['job']) AS job, toString(labels['instance']) AS instance, "
+        f"metric FROM {SERIES} WHERE ({within.condition(bound)}){of_metrics} "
+        f"ORDER BY job, instance, metric LIMIT {bound(limit, 'UInt64')}"
+    )
+
+
 def type_name(kind: str) -> str:
     """Prometheus's word for the type of a metric."""
     return _TYPES.get(kind, kind) or "unknown"
