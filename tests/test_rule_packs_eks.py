@@ -275,7 +275,7 @@ def holds(path):
     assert verdict.is_well, "\n".join(verdict.lines)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.soak
 def test_a_healthy_cluster_raises_nothing(tmp_path):
     """Seldom evaluated, since it takes its time; the others do so each minute."""
     holds(scenario(tmp_path, {service_down: FAULTS[service_down]}, every="5m"))
