@@ -6,6 +6,7 @@ import time
 import pytest
 
 from soaking import Ledger, Mixed, Program, until
+from writing_out import a_receiver, bits_of
 
 # On a machine with nothing else to do it is under a second.
 READY_S_MAX = 15.0
@@ -20,6 +21,47 @@ def ledger(tmp_path):
     ledger = Ledger(tmp_path / "ledger")
     yield ledger
     ledger.close()
+
+
+SENT_ON = """
+remote_write:
+  - url: {url}/w
+    queue_config: {{batch_send_deadline: 100ms, max_backoff: 200ms}}
+    metadata_config: {{send: false}}
+"""
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+def test_what_was_acknowledged_is_sent_on_after_kills(tmp_path, ledger, rounds):
+    """Each sample at least once, and nothing that was not stored; the receiver fails as well."""
+    draw = random.Random()
+    path = tmp_path / "prometheus.yml"
+    with a_receiver() as receiver, Program(
+        tmp_path / "data", prometheus_config=str(path)
+    ) as program:  # fmt: skip
+        receiver.answer = lambda nth: (503, {}) if nth % 5 == 4 else (204, {})
+        path.write_text(SENT_ON.format(url=receiver.url))
+        for _ in range(rounds):
+            assert program.start() < READY_S_MAX
+            before = ledger.count()
+            with Mixed(program, ledger):
+                until(lambda before=before: ledger.count() > before, 10, "an answer")
+                time.sleep(draw.uniform(0.0, 3.0))
+                program.kill()
+        assert program.start() < READY_S_MAX
+        ledger.check(program)
+        for name in ("soak_writes", "soak_points"):
+            found = program.sql(f"SELECT value FROM samples WHERE metric = '{name}'")
+            stored = {bits_of(float(value)) for (value,) in found}
+            assert stored
+
+            def arrived(name=name):
+                return {bits for *_, bits in receiver.samples(name)}
+
+            until(lambda stored=stored, arrived=arrived: stored <= arrived(), 60, "all of it")
+            assert stored == arrived()
+        assert program.measure("trilens_remote_write_dropped_total") == 0
+        assert program.terminate() == 0
 
 
 @pytest.mark.parametrize("rounds", ROUNDS)
