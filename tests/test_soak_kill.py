@@ -50,16 +50,24 @@ def test_what_was_acknowledged_is_sent_on_after_kills(tmp_path, ledger, rounds):
                 program.kill()
         assert program.start() < READY_S_MAX
         ledger.check(program)
-        for name in ("soak_writes", "soak_points"):
-            found = program.sql(f"SELECT value FROM samples WHERE metric = '{name}'")
-            stored = {bits_of(float(value)) for (value,) in found}
-            assert stored
+        # Points of one moment are many of a series, of which one is sent: they are told by times.
+        found = program.sql("SELECT value FROM samples WHERE metric = 'soak_writes'")
+        values = {bits_of(float(value)) for (value,) in found}
+        found = program.sql(
+            "SELECT DISTINCT toUnixTimestamp64Milli(timestamp) FROM samples "
+            "WHERE metric = 'soak_points'"
+        )
+        times_ms = {int(at_ms) for (at_ms,) in found}
+        assert values
+        assert times_ms
 
-            def arrived(name=name):
-                return {bits for *_, bits in receiver.samples(name)}
+        def arrived() -> tuple[set[int], set[int]]:
+            return (
+                {bits for _, _, bits in receiver.samples("soak_writes")},
+                {at_ms for _, at_ms, _ in receiver.samples("soak_points")},
+            )
 
-            until(lambda stored=stored, arrived=arrived: stored <= arrived(), 60, "all of it")
-            assert stored == arrived()
+        until(lambda: arrived() == (values, times_ms), 60, "all of it")
         assert program.measure("trilens_remote_write_dropped_total") == 0
         assert program.terminate() == 0
 
