@@ -51,7 +51,8 @@ def asker(**limits) -> Asker:
 
 
 def clear() -> None:
-    for table in ("log_rows", "span_rows", "sample_rows", "series_rows", "metadata_rows"):
+    for table in ("log_rows", "span_rows", "sample_rows", "series_rows", "histogram_rows",
+                  "metadata_rows"):  # fmt: skip
         engine().command(f"TRUNCATE TABLE trilens.{table}")
 
 

@@ -26,7 +26,6 @@ groups:
 @pytest.fixture(scope="module", autouse=True)
 def rows():
     clear()
-    engine().command("TRUNCATE TABLE trilens.histogram_rows")
     insert(
         "series_rows",
         [series(1, "up", {"job": "a"}), series(2, "up", {"job": "b"}), series(3, "total", {}),

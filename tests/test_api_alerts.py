@@ -137,6 +137,7 @@ def test_alerts_the_gravest_first(api):
     assert firing["labels"] == {
         "alertname": "PodDown", "namespace": "shop", "pod": "a", "severity": "critical",
     }  # fmt: skip
+    assert firing["told_labels"] == {**firing["labels"], "cluster": "x"}
     assert firing["annotations"] == {"summary": "a is down", "runbook_url": "/runbooks/PodDown"}
     assert (firing["value"], firing["active_at_ms"]) == (0, T0_MS + 20 * M)
     assert firing["fired_at_ms"] == T0_MS + 25 * M
@@ -157,6 +158,7 @@ def test_alerts_the_gravest_first(api):
         ({"group": "broken"}, []),
         ({"match": "IS DOWN pod=a"}, ["PodDown"]),
         ({"match": "pod=b"}, []),
+        ({"match": "cluster=x pod=a alertname=poddown"}, ["PodDown"]),
         ({"limit": 1}, ["PodDown"]),
         ({"limit": 0}, []),
     ],
@@ -187,6 +189,8 @@ def test_who_holds_an_alert_back_and_what_others_told(api, live, notifier):
     assert by_name["PodDown"]["silenced_by"] == [silence_id]
     assert by_name["PodDown"]["suppressed"] is True
     assert by_name["PodDown"]["receivers"] == ["hook"]
+    of_hook = asked(api, "/alerts", match="receiver=hook")["alerts"]
+    assert [one["name"] for one in of_hook] == ["Foreign", "PodDown"]
     foreign = by_name["Foreign"]
     assert (foreign["rule"], foreign["state"], foreign["value"]) == ("", "firing", None)
     assert answer["counts"] == {"firing": 1, "pending": 1, "suppressed": 1}

@@ -213,7 +213,7 @@ def test_an_alert_and_its_ways(page):  # noqa: F811
         "href", "/runbooks/CheckoutDown"
     )
     expect(drawer.get_by_text("checkout_up == 0", exact=True)).to_be_visible()
-    expect(drawer.get_by_role("img", name=re.compile("^firing, "))).to_be_visible()
+    expect(drawer.get_by_role("img", name=re.compile("^Firing, "))).to_be_visible()
     expect(drawer.get_by_role("img", name="checkout_up over time")).to_be_visible()
     expect(drawer.get_by_text("== 0", exact=True)).to_be_visible()
     expect(page).to_have_url(re.compile("alert="))
@@ -265,15 +265,29 @@ def test_it_is_walked_by_keys(page):  # noqa: F811
     expect(page.get_by_role("heading", name="Alerts", exact=True)).to_be_visible()
 
 
+def test_links_of_notifications_lead_to_what_they_name(page):  # noqa: F811
+    page.goto("/graph?g0.expr=checkout_up+%3D%3D+0&g0.tab=1")
+    expect(page.get_by_role("textbox", name="Query A")).to_have_text("checkout_up == 0")
+    page.goto("/#/alerts?filter=%7Balertname%3D%22CheckoutDown%22%7D")
+    expect(row(page, "CheckoutDown")).to_be_visible()
+    expect(row(page, "QueueLong")).to_have_count(0)
+    page.goto("about:blank")
+    page.goto("/#/silences/new?filter=%7Balertname%3D%22QueueLong%22%7D")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Value of matcher 1")).to_have_value("QueueLong")
+
+
 def test_rules_with_their_health(page):  # noqa: F811
     page.goto("/alerts?view=rules")
-    expect(row(page, "shop:queue_depth:max")).to_contain_text("ok")
+    expect(row(page, "shop:queue_depth:max")).to_contain_text("Ok")
     broken = row(page, "NeverWell")
-    expect(broken).to_contain_text("failed")
+    expect(broken).to_contain_text("Failed")
     picture(page, "alerts-rules")
     broken.click()
     drawer = details(page, "Rule")
-    expect(drawer.get_by_role("alert")).to_contain_text(re.compile("duplicate|many-to-many"))
+    expect(drawer.get_by_role("note", name="Last error")).to_contain_text(
+        re.compile("duplicate|many-to-many")
+    )
     page.goto("/alerts?view=rules&health=err")
     expect(row(page, "NeverWell")).to_be_visible()
     expect(row(page, "QueueLong")).to_have_count(0)
@@ -299,7 +313,7 @@ def test_a_silence_from_an_alert_until_it_is_expired(page, receiver):  # noqa: F
     picture(page, "alerts-silence-form")
     dialog.get_by_role("button", name="Silence").click()
     expect(dialog).to_have_count(0)
-    expect(row(page, "CheckoutDown")).to_contain_text("silenced")
+    expect(row(page, "CheckoutDown")).to_contain_text("Silenced")
     details(page).get_by_role("link", name=re.compile("^[0-9a-f]{8}$")).click()
     drawer = details(page, "Silence")
     expect(drawer.get_by_role("heading", name="the database is being moved")).to_be_visible()
@@ -314,9 +328,9 @@ def test_a_silence_from_an_alert_until_it_is_expired(page, receiver):  # noqa: F
     dialog.get_by_role("button", name="Save").click()
     expect(drawer.get_by_role("heading", name="moved, nearly")).to_be_visible()
     drawer.get_by_role("button", name="Expire now").click()
-    expect(row(page, "moved, nearly")).to_contain_text("expired")
+    expect(row(page, "moved, nearly")).to_contain_text("Expired")
     page.goto("/alerts")
-    expect(row(page, "CheckoutDown")).to_contain_text("firing")
+    expect(row(page, "CheckoutDown")).to_contain_text("Firing")
 
 
 def test_a_silence_that_the_server_refuses_says_why(page):  # noqa: F811

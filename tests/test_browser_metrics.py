@@ -54,7 +54,6 @@ def rows():
     series.append({"series_id": len(series) + 1, "metric": "http.server.request.duration", "source": "otlp",
                    "labels": {"http.route": "/"}, "kind": "histogram", "temporality": "cumulative", "unit": "s",
                    "first_seen": now_s - 3600, "last_seen": now_s + 3600})  # fmt: skip
-    engine().command("TRUNCATE TABLE trilens.histogram_rows")
     insert("histogram_rows", [
         {"metric": "http.server.request.duration", "series_id": len(series), "timestamp": now_s - ago_s,
          "start_timestamp": now_s - 3600, "kind": "histogram", "count": 4 * at, "sum": at, "bounds": [0.1, 1],

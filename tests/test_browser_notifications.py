@@ -43,14 +43,15 @@ def test_attempts_are_filtered_and_kept_in_the_address(page):  # noqa: F811
     page.goto("/notifications")
     page.get_by_role("grid", name="Receivers").get_by_text("pager", exact=True).click()
     expect(page).to_have_url(re.compile("receiver=pager"))
-    page.get_by_text("Failed", exact=True).and_(page.locator("label *")).first.click()
+    page.get_by_role("combobox", name="Result").click()
+    page.get_by_role("option", name="Failed").click()
     expect(page).to_have_url(re.compile("result=failed"))
     expect(rows(journal(page), page).first).to_contain_text("over its quota")
     page.reload()
     expect(rows(journal(page), page).first).to_contain_text("over its quota")
     page.get_by_role("textbox", name="Label, receiver or error").fill("nothing has this")
     expect(page.get_by_text("No attempt fits")).to_be_visible()
-    page.get_by_role("button", name="Remove the filter pager").click()
+    page.get_by_label("Any Receiver").click()
     expect(page).not_to_have_url(re.compile("receiver="))
 
 
@@ -72,7 +73,7 @@ def test_an_attempt_says_what_came_of_it(page):  # noqa: F811
 
 def test_groups_as_they_stand(page):  # noqa: F811
     page.goto("/notifications")
-    page.get_by_text("Groups", exact=True).click()
+    page.get_by_role("radiogroup", name="View").get_by_text("Groups", exact=True).click()
     groups = page.get_by_role("grid", name="Groups")
     pager = groups.get_by_role("row").filter(has_text="pager")
     expect(pager).to_contain_text("alertname=TargetDown")
@@ -80,10 +81,14 @@ def test_groups_as_they_stand(page):  # noqa: F811
     expect(flaky).to_contain_text("all silenced or inhibited", timeout=30_000)
     flaky.click()
     drawer = page.get_by_role("complementary", name="A group")
-    expect(drawer).to_contain_text("inhibited")
+    expect(drawer).to_contain_text("Inhibited")
     picture(page, "notifications-groups")
     drawer.get_by_role("link", name="Where it goes").first.click()
     expect(page.get_by_role("status").filter(has_text="Tells nobody now")).to_be_visible()
+    page.go_back()
+    drawer.get_by_role("link", name="TargetFlaky").click()
+    expect(page).to_have_url(re.compile("/alerts"))
+    expect(page.get_by_role("grid", name="Alerts")).to_contain_text("Inhibited")
 
 
 def test_where_an_alert_would_go(page):  # noqa: F811
@@ -106,13 +111,13 @@ def test_where_an_alert_would_go(page):  # noqa: F811
 
 
 def test_narrow_light_and_korean(page):  # noqa: F811
-    page.set_viewport_size({"width": 720, "height": 900})
+    page.set_viewport_size({"width": 480, "height": 900})
     page.emulate_media(color_scheme="light")
     page.goto("/notifications?view=routes")
     page.evaluate("localStorage.setItem('trilens.preferences', JSON.stringify({language: 'ko'}))")
     page.reload()
     expect(page.get_by_role("region", name="라우팅 트리")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 720
+    assert page.evaluate("document.documentElement.scrollWidth") <= 480
     picture(page, "notifications-narrow")
 
 

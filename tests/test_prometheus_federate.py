@@ -40,7 +40,6 @@ def a_sample(number, metric, ago_s, value=1, **more):
 @pytest.fixture(scope="module", autouse=True)
 def rows():
     clear()
-    engine().command("TRUNCATE TABLE trilens.histogram_rows")
     insert(
         "series_rows",
         [a_series(1, "up", {"job": "b", "instance": "x"}), a_series(2, "up", {"job": "a"}),

@@ -300,7 +300,6 @@ def test_samples_of_all_lengths_of_times(first_ms):
 @pytest.fixture(scope="module")
 def rows():
     clear()
-    engine().command("TRUNCATE TABLE trilens.histogram_rows")
     insert(
         "series_rows",
         [series(1, "up", {"job": "a", "instance": "x"}), series(2, "up", {"job": "b"}),

@@ -33,7 +33,6 @@ from trilens.query.promql_values.values import Grid, RawSeries, Vector
 @pytest.fixture(scope="module", autouse=True)
 def tables():
     clear()
-    engine().command("TRUNCATE TABLE trilens.histogram_rows")
 
 
 @pytest.fixture

@@ -32,7 +32,6 @@ from trilens.store.sample_changes import SampleChanges
 @pytest.fixture(scope="module", autouse=True)
 def tables():
     clear()
-    engine().command("TRUNCATE TABLE trilens.histogram_rows")
 
 
 @pytest.fixture

@@ -28,7 +28,6 @@ _ids = count(1000)
 @pytest.fixture(scope="module", autouse=True)
 def tables():
     clear()
-    engine().command("TRUNCATE TABLE trilens.histogram_rows")
 
 
 def selector(metric: str, **labels: str) -> Selector:

@@ -48,7 +48,6 @@ def delta(series_id, metric, at_s, value, start_s):
 @pytest.fixture(scope="module", autouse=True)
 def rows():
     clear()
-    engine().command("TRUNCATE TABLE trilens.histogram_rows")
     sums = {"kind": "sum", "is_monotonic": True, "temporality": "cumulative"}
     deltas = sums | {"temporality": "delta"}
     insert(

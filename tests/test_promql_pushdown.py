@@ -59,7 +59,6 @@ class Counting(EngineSource):
 @pytest.fixture(scope="module", autouse=True)
 def tables():
     clear()
-    engine().command("TRUNCATE TABLE trilens.histogram_rows")
 
 
 def bits(value: float) -> int:

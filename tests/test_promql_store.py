@@ -25,7 +25,6 @@ HOSTS = ("a", "b", "a\nb", "été", "a.b", "")
 @pytest.fixture(scope="module", autouse=True)
 def rows():
     clear()
-    engine().command("TRUNCATE TABLE trilens.histogram_rows")
     insert(
         "series_rows",
         [series(n, "cpu", {"host": host} if host else {}) for n, host in enumerate(HOSTS, 1)]

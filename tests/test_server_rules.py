@@ -40,7 +40,6 @@ def told():
 @pytest.fixture
 def rules(kept, told):
     clear()
-    engine().command("TRUNCATE TABLE trilens.histogram_rows")
     insert("series_rows", [series(1, "up", {"job": "a"})])
     insert("sample_rows", [sample(1, "up", at_s, 1) for at_s in range(0, 601, 15)])
     loop = asyncio.new_event_loop()

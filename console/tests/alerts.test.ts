@@ -10,7 +10,7 @@ import { conditionsOf, identityOf, safeLink, timeOf } from "~/screens/alerts/way
 function alert(name: string, labels: Record<string, string>, more: Partial<Alert> = {}): Alert {
   return {
     id: `${name} ${JSON.stringify(labels)}`, rule: "r", name, state: "firing", is_kept: false, severity: "page",
-    labels: { alertname: name, ...labels }, annotations: {}, value: 1, active_at_ms: 5, fired_at_ms: 5, group: "g",
+    labels: { alertname: name, ...labels }, told_labels: null, annotations: {}, value: 1, active_at_ms: 5, fired_at_ms: 5, group: "g",
     file: "f", suppressed: false, silenced_by: [], inhibited_by: [], muted_by: [], receivers: [], ...more,
   };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from "vitest";
 import type { Target } from "~/api/targets";
-import { labelsText, readLabels } from "~/screens/notifications/labels";
+import { labelsText, readLabels } from "~/format/labels";
 import { readNotificationsSearch } from "~/screens/notifications/search";
 import { until } from "~/screens/notifications/words";
 import { translator } from "~/i18n/use_t";
@@ -25,6 +25,8 @@ test.each([
   [{ match: " env=prod " }, true],
   [{ match: "REFUSED" }, true],
   [{ match: "env=dev" }, false],
+  [{ match: "refused env=prod" }, true],
+  [{ match: "refused env=dev" }, false],
 ] as const)("targets by %j", (search, isFound) => expect(isAmong(TARGET, search)).toBe(isFound));
 
 test.each([

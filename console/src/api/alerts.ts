@@ -21,6 +21,8 @@ export interface Alert {
   readonly is_kept: boolean;
   readonly severity: string;
   readonly labels: Labels;
+  /** As Alertmanagers know it, with external labels; null: relabelling lets nobody be told. */
+  readonly told_labels: Labels | null;
   readonly annotations: Labels;
   readonly value: number | null;
   readonly active_at_ms: number;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 import time
@@ -22,6 +23,7 @@ DETAIL_CHARS_MAX: Final = 500
 CONNECT_S_MAX: Final = 10.0
 ANSWER_BYTES_MAX: Final = 65_536
 REDIRECTS_MAX: Final = 10
+_ERRNO: Final = re.compile(r"^\[Errno -?\d+\] ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +179,11 @@ def _timeouts(left_s: float) -> dict[str, Any]:
 
 
 def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    """`connection refused` of `[Errno 111] Connection refused`; one without words has its name."""
+    text = _ERRNO.sub("", str(error))
+    if not text:
+        return type(error).__name__
+    return text if text[1:2].isupper() else text[0].lower() + text[1:]
 
 
 def _retry_after_s(headers: httpx.Headers) -> float:

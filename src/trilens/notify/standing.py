@@ -6,7 +6,7 @@ Pure functions of Standing, which is looked at under the notifier's lock (Notifi
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -133,15 +133,15 @@ class GroupSeen:
 
 
 def groups(
-    standing: Standing, *, receiver: str, part: str, limit: int
+    standing: Standing, *, receiver: str, words: Sequence[str], limit: int
 ) -> tuple[list[GroupSeen], int]:
-    """Those that are due first, and how many there are, of a receiver (all, if empty) and with
-    `part` in a label of the group or of its alerts.
+    """Those that are due first, and how many there are, of a receiver (all, if empty) whose
+    labels, or those of one of its alerts, hold all `words`.
     """
     wanted = [
         group
         for group in standing.setup.groups
-        if receiver in ("", group.route.receiver) and (not part or _has(group, part))
+        if receiver in ("", group.route.receiver) and (not words or _has(group, words))
     ]
     latest: dict[Key, Attempt] = {}
     for attempt in standing.sent.attempts():
@@ -151,15 +151,16 @@ def groups(
     return [_seen(standing, group, latest) for group in first], len(wanted)
 
 
-def _has(group: Group, part: str) -> bool:
-    return holds(group.labels, part) or any(
-        holds(alert.labels, part) for alert in group.alerts.values()
+def _has(group: Group, words: Sequence[str]) -> bool:
+    return holds(group.labels, words) or any(
+        holds(alert.labels, words) for alert in group.alerts.values()
     )
 
 
-def holds(labels: Mapping[str, str], part: str) -> bool:
-    """Whether `part`, in lower case, is in a label as name=value."""
-    return any(part in f"{name}={value}".lower() for name, value in labels.items())
+def holds(labels: Mapping[str, str], words: Sequence[str]) -> bool:
+    """Whether each of `words`, in lower case, is in a label as name=value."""
+    texts = [f"{name}={value}".lower() for name, value in labels.items()]
+    return all(any(word in text for text in texts) for word in words)
 
 
 def _seen(standing: Standing, group: Group, latest: Mapping[Key, Attempt]) -> GroupSeen:

@@ -4,7 +4,6 @@ export const targets = {
   "targets.targets": "Targets",
   "targets.pools": "Scrape pools",
   "targets.pool": "Pool",
-  "targets.allPools": "All pools",
   "targets.match": "Endpoint, label or error",
   "targets.all": "All",
   "targets.state": "State",
@@ -45,8 +44,6 @@ export const targets = {
   "targets.noConfig": "Nothing is scraped: no prometheus.yml is configured",
   "targets.noConfigWhat":
     "Start the server with `--prometheus-config`, or set `prometheus_config` in its settings. A prometheus.yml that you have is read as it is.",
-  "targets.noConfigCheck": "Whether a file is right, without starting anything:",
-  "targets.noConfigExample": "The shortest one:",
   "targets.gone": "This target is not there any more",
   "targets.goneWhat": "It has vanished from discovery, or its labels have changed.",
   "targets.toMetrics": "Its metrics",

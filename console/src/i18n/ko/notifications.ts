@@ -13,7 +13,6 @@ export const notifications: Record<keyof typeof english, string> = {
   "notifications.integrations": "연동",
   "notifications.nobody": "연동 없음",
   "notifications.notUsed": "쓰는 라우트 없음",
-  "notifications.onlyReceiver": "수신자 = {name}",
   "notifications.health": "상태",
   "notifications.sent": "전송",
   "notifications.failed": "실패",
@@ -21,7 +20,6 @@ export const notifications: Record<keyof typeof english, string> = {
   "notifications.lastSent": "마지막 전송",
   "notifications.lastError": "마지막 오류",
   "notifications.match": "레이블, 수신자, 오류",
-  "notifications.all": "전체",
   "notifications.result": "결과",
   "notifications.result.sent": "전송됨",
   "notifications.result.failed": "실패",
@@ -107,6 +105,4 @@ export const notifications: Record<keyof typeof english, string> = {
   "notifications.noConfig": "알림을 보내지 않습니다: alertmanager.yml이 설정되지 않았습니다",
   "notifications.noConfigWhat":
     "서버를 `--alertmanager-config`와 함께 시작하거나 설정에 `alertmanager_config`를 지정하세요. 쓰던 alertmanager.yml을 그대로 읽습니다.",
-  "notifications.noConfigCheck": "아무것도 시작하지 않고 파일만 확인하려면:",
-  "notifications.noConfigExample": "가장 짧은 예:",
 };

@@ -6,7 +6,6 @@ export const targets: Record<keyof typeof english, string> = {
   "targets.targets": "타깃",
   "targets.pools": "스크레이프 풀",
   "targets.pool": "풀",
-  "targets.allPools": "모든 풀",
   "targets.match": "엔드포인트, 레이블, 오류",
   "targets.all": "전체",
   "targets.state": "상태",
@@ -47,8 +46,6 @@ export const targets: Record<keyof typeof english, string> = {
   "targets.noConfig": "수집하는 타깃이 없습니다: prometheus.yml이 설정되지 않았습니다",
   "targets.noConfigWhat":
     "서버를 `--prometheus-config`와 함께 시작하거나 설정에 `prometheus_config`를 지정하세요. 쓰던 prometheus.yml을 그대로 읽습니다.",
-  "targets.noConfigCheck": "아무것도 시작하지 않고 파일만 확인하려면:",
-  "targets.noConfigExample": "가장 짧은 예:",
   "targets.gone": "이 타깃은 더 이상 없습니다",
   "targets.goneWhat": "디스커버리에서 사라졌거나 레이블이 바뀌었습니다.",
   "targets.toMetrics": "메트릭 보기",

@@ -10,15 +10,17 @@ import { useT } from "~/i18n/use_t";
 import { Drawer } from "~/parts/drawer";
 import { Icon } from "~/parts/icon";
 import { KeyValues } from "~/parts/key_values";
+import { Section } from "~/parts/section";
 import { Answered, Empty, Loading } from "~/parts/states";
+import { labelsText, wordsOf } from "~/format/labels";
 import { ago } from "~/shell/time_words";
 import { useMoment } from "~/state/moment";
 import { useZone } from "~/state/preferences";
 import { useTimeRange } from "~/state/use_time_range";
 import classes from "./alerts.module.css";
 import type { Change } from "./alerts_screen";
-import { Annotations, Expression, Section } from "./details_parts";
-import { Severity, StateMark, stateOf } from "./marks";
+import { Annotations, Expression } from "./details_parts";
+import { AlertState, Severity, stateOf } from "./marks";
 import { matchersOf } from "./matchers";
 import { SilenceForm } from "./silence_form";
 import { StateBands } from "./state_bands";
@@ -48,7 +50,7 @@ export function AlertDetails({ alert, hasAlertmanager, onClose, onChange }: Prop
       }
     >
       <div className={classes.headLine}>
-        <StateMark state={stateOf(alert)} />
+        <AlertState state={stateOf(alert)} />
         <Severity text={alert.severity} />
         <Since alert={alert} />
       </div>
@@ -90,7 +92,7 @@ export function AlertDetails({ alert, hasAlertmanager, onClose, onChange }: Prop
       <Facts alert={alert} />
       {isSilencing && (
         <SilenceForm
-          first={{ matchers: matchersOf(alert.labels) }} onClose={() => setSilencing(false)}
+          first={{ matchers: matchersOf(alert.told_labels ?? alert.labels) }} onClose={() => setSilencing(false)}
           onDone={() => setSilencing(false)}
         />
       )}
@@ -124,7 +126,7 @@ function HeldBy({ alert }: { readonly alert: Alert }) {
         return (
           <p key={fingerprint}>
             {t("alerts.inhibitedBy")}{" "}
-            <Link to="/alerts" search={{ match: matchOf(labels) }}>{alertname}</Link>{" "}
+            <Link to="/alerts" search={{ match: wordsOf(labels) }}>{alertname}</Link>{" "}
             <span className="muted">{Object.entries(rest).map(([name, value]) => `${name}=${value}`).join(" ")}</span>
           </p>
         );
@@ -132,12 +134,6 @@ function HeldBy({ alert }: { readonly alert: Alert }) {
       {alert.muted_by.length > 0 && <p>{t("alerts.mutedBy", { names: alert.muted_by.join(", ") })}</p>}
     </div>
   );
-}
-
-/** Words that find it in the list; values with spaces are several. */
-function matchOf(labels: Alert["labels"]): string | undefined {
-  const text = Object.entries(labels).map(([name, value]) => `${name}=${value}`).join(" ");
-  return text === "" ? undefined : text;
 }
 
 function Ways({ alert, rule }: { readonly alert: Alert; readonly rule: WholeRule | undefined }) {
@@ -195,6 +191,19 @@ function Past({ alert }: { readonly alert: Alert }) {
   );
 }
 
+/** Who hears of it: by which route, and what became of telling them. */
+function Told({ alert }: { readonly alert: Alert }) {
+  const t = useT();
+  const labels = alert.told_labels ?? alert.labels;
+  return (
+    <>
+      {alert.receivers.join(", ")}{" · "}
+      <Link to="/notifications" search={{ view: "routes", labels: labelsText(labels) }}>{t("notifications.itsWay")}</Link>{" · "}
+      <Link to="/notifications" search={{ match: `alertname=${alert.name}` }}>{t("notifications.attempts")}</Link>
+    </>
+  );
+}
+
 function later(ms: number): string {
   return ms <= 0 ? "" : ` (+${duration(ms * 1e6)})`;
 }
@@ -208,7 +217,7 @@ function Facts({ alert }: { readonly alert: Alert }) {
       t("alerts.firedAt"),
       `${dateTime(alert.fired_at_ms, zone)}${later(alert.fired_at_ms - alert.active_at_ms)}`,
     ] as [string, string]]),
-    ...(alert.receivers.length === 0 ? [] : [[t("alerts.receivers"), alert.receivers.join(", ")] as [string, string]]),
+    ...(alert.receivers.length === 0 ? [] : [[t("alerts.receivers"), <Told key="told" alert={alert} />] as [string, ReactNode]]),
     ...(alert.value === null ? [] : [[t("alerts.value"), String(alert.value)] as [string, string]]),
   ];
   return (

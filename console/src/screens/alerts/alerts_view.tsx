@@ -7,8 +7,10 @@ import { type Alert, type Alerts, useAlerts } from "~/api/alerts";
 import { count, exact } from "~/format/numbers";
 import { dateTime, type Zone } from "~/format/times";
 import { type Translate, useT } from "~/i18n/use_t";
+import { FilterBar } from "~/parts/filter_bar";
 import { Icon } from "~/parts/icon";
 import { Prose } from "~/parts/prose";
+import { StateMark } from "~/parts/state_mark";
 import { Answered, Empty, Loading } from "~/parts/states";
 import { type Column, TableView } from "~/parts/table_view";
 import { ago } from "~/shell/time_words";
@@ -17,9 +19,8 @@ import { useZone } from "~/state/preferences";
 import { AlertDetails } from "./alert_details";
 import classes from "./alerts.module.css";
 import type { Change } from "./alerts_screen";
-import { FilterBar } from "./filter_bar";
 import { type AlertGroup, type AlertRow, groupsOf, isOpen, rowsOf } from "./grouping";
-import { LabelChips, Severity, StateMark, stateOf } from "./marks";
+import { AlertState, Severity, stateOf, TellingLabels } from "./marks";
 import { type AlertsSearch, STATES } from "./search";
 
 interface Props {
@@ -38,6 +39,7 @@ export function AlertsView({ search, onChange }: Props) {
   return (
     <>
       <FilterBar
+        isFlush
         match={match ?? ""} hint={t("alerts.match")}
         onMatch={(text) => onChange({ match: text }, true)}
         choices={[
@@ -192,7 +194,7 @@ function columnsOf(t: Translate, zone: Zone, nowMs: number, toggled: ReadonlySet
     {
       id: "state", label: t("alerts.state"), width: "124px",
       cell: ({ alert, group }) =>
-        alert === null ? <GroupState group={group} /> : <StateMark state={stateOf(alert)} />,
+        alert === null ? <GroupState group={group} /> : <AlertState state={stateOf(alert)} />,
     },
     {
       id: "severity", label: t("alerts.severity"), width: "98px",
@@ -228,11 +230,11 @@ function columnsOf(t: Translate, zone: Zone, nowMs: number, toggled: ReadonlySet
 
 function GroupState({ group }: { readonly group: AlertGroup }) {
   const t = useT();
-  const [state, text] =
-    group.firing > 0 ? ["firing", t("alerts.countFiring", { n: exact(group.firing) })]
-    : group.suppressed > 0 ? ["suppressed", t("alerts.countSuppressed", { n: exact(group.suppressed) })]
-    : ["pending", t("alerts.countPending", { n: exact(group.pending) })];
-  return <span className={classes.state} data-state={state}>{text}</span>;
+  if (group.firing > 0) return <StateMark tone="bad">{t("alerts.countFiring", { n: exact(group.firing) })}</StateMark>;
+  if (group.suppressed > 0) {
+    return <StateMark tone="quiet">{t("alerts.countSuppressed", { n: exact(group.suppressed) })}</StateMark>;
+  }
+  return <StateMark tone="doubtful">{t("alerts.countPending", { n: exact(group.pending) })}</StateMark>;
 }
 
 function GroupName({ group, isOpen: opened }: { readonly group: AlertGroup; readonly isOpen: boolean }) {
@@ -250,7 +252,7 @@ function AlertName({ alert, group }: { readonly alert: Alert; readonly group: Al
   return (
     <span className={classes.alertName} data-inner={!isAlone || undefined}>
       {isAlone && <strong>{alert.name === "" ? "–" : alert.name}</strong>}
-      <LabelChips labels={alert.labels} telling={isAlone ? [] : group.telling} />
+      <TellingLabels labels={alert.labels} telling={isAlone ? [] : group.telling} />
     </span>
   );
 }

@@ -1,7 +1,6 @@
 /** What the details of an alert and of a rule have in common. */
 
 import { Link } from "@tanstack/react-router";
-import type { ReactNode } from "react";
 import type { Labels, Rule } from "~/api/alerts";
 import { useT } from "~/i18n/use_t";
 import { CopyButton } from "~/parts/copy_button";
@@ -9,24 +8,6 @@ import { Icon } from "~/parts/icon";
 import classes from "./alerts.module.css";
 import { lengthText } from "./lengths";
 import { safeLink } from "./ways";
-
-interface SectionProps {
-  readonly title: string;
-  readonly actions?: ReactNode;
-  readonly children: ReactNode;
-}
-
-export function Section({ title, actions, children }: SectionProps) {
-  return (
-    <section className={classes.section} aria-label={title}>
-      <header>
-        <h3>{title}</h3>
-        <span className={classes.sectionEnd}>{actions}</span>
-      </header>
-      {children}
-    </section>
-  );
-}
 
 /** The expression, and how long it must hold. */
 export function Expression({ rule }: { readonly rule: Rule }) {

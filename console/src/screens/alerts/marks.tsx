@@ -2,7 +2,9 @@
 
 import { useT } from "~/i18n/use_t";
 import type { Alert, Labels, Rule } from "~/api/alerts";
-import { Icon } from "~/parts/icon";
+import type { IconName } from "~/parts/icon";
+import { LabelText } from "~/parts/label_text";
+import { StateMark, type Tone } from "~/parts/state_mark";
 import classes from "./alerts.module.css";
 import { shownLabels, toneOf } from "./grouping";
 
@@ -17,16 +19,9 @@ export function Severity({ text }: { readonly text: string }) {
   );
 }
 
-/** The labels that say which one it is, as many as there is room for. */
-export function LabelChips({ labels, telling }: { readonly labels: Labels; readonly telling: readonly string[] }) {
-  const shown = shownLabels(labels, telling);
-  return (
-    <span className={classes.labels} title={shown.map(([name, value]) => `${name}=${value}`).join("  ")}>
-      {shown.map(([name, value]) => (
-        <span key={name} className={classes.label}><span className="muted">{name}=</span>{value}</span>
-      ))}
-    </span>
-  );
+/** The labels that say which one it is, as many as there is room for; all of them on hover. */
+export function TellingLabels({ labels, telling }: { readonly labels: Labels; readonly telling: readonly string[] }) {
+  return <span className="cut"><LabelText labels={Object.fromEntries(shownLabels(labels, telling))} /></span>;
 }
 
 type ShownState = "firing" | "pending" | "kept" | "silenced" | "inhibited" | "muted" | "inactive" | "unknown";
@@ -38,27 +33,21 @@ export function stateOf(alert: Alert): ShownState {
   return alert.is_kept ? "kept" : alert.state;
 }
 
-export function StateMark({ state }: { readonly state: ShownState }) {
+const LOOKS: Readonly<Record<ShownState, readonly [Tone, IconName]>> = {
+  firing: ["bad", "error"], kept: ["bad", "error"], pending: ["doubtful", "clock"], silenced: ["quiet", "pause"],
+  inhibited: ["quiet", "minus"], muted: ["quiet", "moon"], inactive: ["plain", "check"], unknown: ["plain", "info"],
+};
+
+export function AlertState({ state }: { readonly state: ShownState }) {
   const t = useT();
-  return (
-    <span className={classes.state} data-state={state}>
-      <Icon name={ICONS[state]} sizePx={13} />
-      {t(`alerts.state.${state}`)}
-    </span>
-  );
+  const [tone, icon] = LOOKS[state];
+  return <StateMark tone={tone} icon={icon}>{t(`alerts.state.${state}`)}</StateMark>;
 }
 
-const ICONS = {
-  firing: "error", kept: "error", pending: "clock", silenced: "pause", inhibited: "minus", muted: "moon",
-  inactive: "check", unknown: "info",
-} as const;
+const HEALTHS = { ok: ["good", "check"], err: ["bad", "error"], unknown: ["plain", "info"] } as const;
 
-export function HealthMark({ rule }: { readonly rule: Rule }) {
+export function RuleHealth({ rule }: { readonly rule: Rule }) {
   const t = useT();
-  return (
-    <span className={classes.state} data-state={rule.health === "err" ? "firing" : rule.health === "ok" ? "ok" : "unknown"}>
-      <Icon name={rule.health === "err" ? "error" : rule.health === "ok" ? "check" : "info"} sizePx={13} />
-      {t(`alerts.health.${rule.health}`)}
-    </span>
-  );
+  const [tone, icon] = HEALTHS[rule.health];
+  return <StateMark tone={tone} icon={icon}>{t(`alerts.health.${rule.health}`)}</StateMark>;
 }

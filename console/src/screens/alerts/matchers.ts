@@ -2,6 +2,7 @@
 
 import type { Labels } from "~/api/alerts";
 import type { SilenceMatcher } from "~/api/silences";
+import { plain, quoted } from "~/format/labels";
 
 export type MatcherOp = "=" | "!=" | "=~" | "!~";
 export const MATCHER_OPS: readonly MatcherOp[] = ["=", "!=", "=~", "!~"];
@@ -21,8 +22,19 @@ export function matcherText(matcher: SilenceMatcher): string {
   return `${name}${opOf(matcher)}${quoted(matcher.value)}`;
 }
 
-function quoted(text: string): string {
-  return `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
+const MATCHER = /^[\s,{]*(?:"((?:[^"\\]|\\.)*)"|([^\s=!~{},"]+))\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,{}"]*))/;
+
+/** Those of `{a="b",c=~"d"}`, as links of Alertmanager have them; up to what is not understood. */
+export function readMatchers(text: string): SilenceMatcher[] {
+  const found: SilenceMatcher[] = [];
+  let left = text;
+  for (let match = MATCHER.exec(left); match !== null; match = MATCHER.exec(left)) {
+    const [whole, quotedName, name = "", op = "=", quotedValue, value = ""] = match;
+    const matcher = { name: plain(quotedName) ?? name, value: plain(quotedValue) ?? value };
+    found.push(withOp({ ...matcher, isEqual: true, isRegex: false }, op as MatcherOp));
+    left = left.slice(whole.length);
+  }
+  return found;
 }
 
 /** All labels of an alert: exactly it is held. */

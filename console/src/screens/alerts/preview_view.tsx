@@ -8,6 +8,7 @@ import type { ApiError } from "~/api/client";
 import { duration } from "~/format/durations";
 import { exact } from "~/format/numbers";
 import { useT } from "~/i18n/use_t";
+import { FailureText } from "~/parts/failure_text";
 import { Icon } from "~/parts/icon";
 import { Panel } from "~/parts/panel";
 import { StatTile } from "~/parts/stat_tile";
@@ -21,7 +22,7 @@ import classes from "./alerts.module.css";
 import type { Change } from "./alerts_screen";
 import { tellingOf } from "./grouping";
 import { labelsLine, labelsOf, lengthOf, lengthText } from "./lengths";
-import { LabelChips } from "./marks";
+import { TellingLabels } from "./marks";
 import type { AlertsSearch } from "./search";
 import { StateBands } from "./state_bands";
 import { ValuesCharts } from "./values_charts";
@@ -277,13 +278,10 @@ function Tiles({ answer }: { readonly answer: Preview }) {
 function Failures({ answer }: { readonly answer: Preview }) {
   const t = useT();
   return (
-    <div className={classes.ruleError} role="alert">
-      <Icon name="warning" />
-      <div>
-        <strong>{t("alerts.failures", { n: exact(answer.failures), of: exact(answer.evaluations) })}</strong>
-        <pre>{answer.error}</pre>
-      </div>
-    </div>
+    <FailureText
+      label={t("alerts.lastError")}
+      text={`${t("alerts.failures", { n: exact(answer.failures), of: exact(answer.evaluations) })}\n${answer.error}`}
+    />
   );
 }
 
@@ -293,7 +291,7 @@ function ByAlert({ alerts }: { readonly alerts: readonly PreviewedAlert[] }) {
   const columns = useMemo<Column<PreviewedAlert>[]>(() => [
     {
       id: "labels", label: t("alerts.labels"), width: "minmax(18rem, 4fr)",
-      cell: (row) => <LabelChips labels={row.labels} telling={telling} />,
+      cell: (row) => <TellingLabels labels={row.labels} telling={telling} />,
     },
     {
       id: "fired", label: t("alerts.fired"), width: "100px", isNumber: true, sortBy: (row) => row.fired,

@@ -7,15 +7,16 @@ import { exact } from "~/format/numbers";
 import { dateTime } from "~/format/times";
 import { useT } from "~/i18n/use_t";
 import { Drawer } from "~/parts/drawer";
-import { Icon } from "~/parts/icon";
+import { FailureText } from "~/parts/failure_text";
 import { KeyValues } from "~/parts/key_values";
+import { Section } from "~/parts/section";
 import { Answered, Empty, Loading } from "~/parts/states";
 import { useZone } from "~/state/preferences";
 import { useTimeRange } from "~/state/use_time_range";
 import classes from "./alerts.module.css";
-import { Annotations, Expression, Section } from "./details_parts";
+import { Annotations, Expression } from "./details_parts";
 import { lengthText } from "./lengths";
-import { HealthMark, Severity, StateMark } from "./marks";
+import { AlertState, RuleHealth, Severity } from "./marks";
 import { StateBands } from "./state_bands";
 import { ValuesCharts } from "./values_charts";
 
@@ -43,16 +44,11 @@ function Details({ whole }: { readonly whole: WholeRule }) {
   return (
     <>
       <div className={classes.headLine}>
-        {rule.state === "" ? <span className="muted">{t("alerts.type.record")}</span> : <StateMark state={rule.state} />}
+        {rule.state === "" ? <span className="muted">{t("alerts.type.record")}</span> : <AlertState state={rule.state} />}
         {isAlert && <Severity text={rule.severity} />}
-        <HealthMark rule={rule} />
+        <RuleHealth rule={rule} />
       </div>
-      {rule.error !== "" && (
-        <div className={classes.ruleError} role="alert">
-          <Icon name="error" />
-          <pre>{rule.error}</pre>
-        </div>
-      )}
+      {rule.error !== "" && <FailureText label={t("alerts.lastError")} text={rule.error} />}
       <Section
         title={t("alerts.expression")}
         actions={isAlert && (

@@ -7,8 +7,10 @@ import { duration } from "~/format/durations";
 import { exact } from "~/format/numbers";
 import { dateTime, type Zone } from "~/format/times";
 import { type Translate, useT } from "~/i18n/use_t";
+import { FilterBar } from "~/parts/filter_bar";
 import { Icon } from "~/parts/icon";
 import { Prose } from "~/parts/prose";
+import { StateMark } from "~/parts/state_mark";
 import { Answered, Empty, Loading } from "~/parts/states";
 import { type Column, TableView } from "~/parts/table_view";
 import { ago } from "~/shell/time_words";
@@ -16,9 +18,8 @@ import { useMoment } from "~/state/moment";
 import { useZone } from "~/state/preferences";
 import classes from "./alerts.module.css";
 import type { Change } from "./alerts_screen";
-import { FilterBar } from "./filter_bar";
 import { lengthText } from "./lengths";
-import { HealthMark, Severity, StateMark } from "./marks";
+import { AlertState, RuleHealth, Severity } from "./marks";
 import { RuleDetails } from "./rule_details";
 import { type AlertsSearch, HEALTHS, RULE_STATES } from "./search";
 
@@ -37,6 +38,7 @@ export function RulesView({ search, onChange }: Props) {
   return (
     <>
       <FilterBar
+        isFlush
         match={match ?? ""} hint={t("alerts.matchRules")} onMatch={(text) => onChange({ match: text }, true)}
         choices={[
           {
@@ -64,6 +66,7 @@ export function RulesView({ search, onChange }: Props) {
           }]),
         ]}
       >
+        <Link className={classes.runbooks} to="/runbooks">{t("runbooks.title")}</Link>
         {asked.data !== undefined && <Counts answer={asked.data} />}
       </FilterBar>
       <div className={classes.split} data-open={rule !== undefined || undefined}>
@@ -170,7 +173,7 @@ function columnsOf(t: Translate, zone: Zone, nowMs: number, folded: ReadonlySet<
       cell: ({ rule }) => (rule === null || rule.type === "record" ? null : <Severity text={rule.severity} />),
     },
     { id: "state", label: t("alerts.state"), width: "132px", cell: ({ rule }) => rule === null ? null : <RuleState rule={rule} /> },
-    { id: "health", label: t("alerts.health"), width: "92px", cell: ({ rule }) => (rule === null ? null : <HealthMark rule={rule} />) },
+    { id: "health", label: t("alerts.health"), width: "92px", cell: ({ rule }) => (rule === null ? null : <RuleHealth rule={rule} />) },
     {
       id: "evaluated", label: t("alerts.evaluated"), width: "118px", isNumber: true,
       cell: ({ rule, group }) => {
@@ -205,13 +208,10 @@ function columnsOf(t: Translate, zone: Zone, nowMs: number, folded: ReadonlySet<
 function RuleState({ rule }: { readonly rule: Rule }) {
   const t = useT();
   if (rule.state === "") return <span className="muted">{t("alerts.type.record")}</span>;
-  if (rule.state !== "firing" && rule.state !== "pending") return <StateMark state={rule.state} />;
-  const isFiring = rule.state === "firing";
-  return (
-    <span className={classes.state} data-state={rule.state}>
-      {isFiring ? t("alerts.countFiring", { n: exact(rule.firing) }) : t("alerts.countPending", { n: exact(rule.pending) })}
-    </span>
-  );
+  if (rule.state !== "firing" && rule.state !== "pending") return <AlertState state={rule.state} />;
+  return rule.state === "firing"
+    ? <StateMark tone="bad">{t("alerts.countFiring", { n: exact(rule.firing) })}</StateMark>
+    : <StateMark tone="doubtful">{t("alerts.countPending", { n: exact(rule.pending) })}</StateMark>;
 }
 
 function fileName(path: string): string {

@@ -8,6 +8,9 @@ export const RULE_STATES = ["firing", "pending", "inactive"] as const;
 export const HEALTHS = ["ok", "err", "unknown"] as const;
 export const SILENCE_STATES = ["active", "pending", "expired"] as const;
 
+/** In the place of an id: the form for another one, with the matchers in `labels`. */
+export const NEW_SILENCE = "new";
+
 export interface AlertsSearch {
   /** Absent: the alerts. */
   readonly view?: AlertsView | undefined;
@@ -21,7 +24,8 @@ export interface AlertsSearch {
   readonly alert?: string | undefined;
   readonly rule?: string | undefined;
   readonly silence?: string | undefined;
-  /** Of the preview: an expression, lengths of time as they were typed, labels as a=b, c=d. */
+  /** Of the preview: an expression, lengths of time as they were typed, labels as a=b, c=d. `labels`
+   * of a new silence: its matchers as {a="b",c=~"d"}. */
   readonly q?: string | undefined;
   readonly for?: string | undefined;
   readonly keep?: string | undefined;

@@ -1,22 +1,23 @@
 /** Silences: those that hold, those that will, those that are over. */
 
 import { Button } from "@mantine/core";
-import { useMemo, useState } from "react";
+import { useMemo } from "react";
 import { useAlerts } from "~/api/alerts";
 import { type Silence, useSilences } from "~/api/silences";
 import { exact } from "~/format/numbers";
 import { dateTime, millisecondsOf, type Zone } from "~/format/times";
 import { type Translate, useT } from "~/i18n/use_t";
+import { FilterBar } from "~/parts/filter_bar";
 import { Icon } from "~/parts/icon";
 import { Prose } from "~/parts/prose";
+import { StateMark } from "~/parts/state_mark";
 import { Answered, Empty, Loading } from "~/parts/states";
 import { type Column, TableView } from "~/parts/table_view";
 import { useZone } from "~/state/preferences";
 import classes from "./alerts.module.css";
 import type { Change } from "./alerts_screen";
-import { FilterBar } from "./filter_bar";
-import { matcherText } from "./matchers";
-import { type AlertsSearch, SILENCE_STATES } from "./search";
+import { matcherText, readMatchers } from "./matchers";
+import { type AlertsSearch, NEW_SILENCE, SILENCE_STATES } from "./search";
 import { SilenceDetails } from "./silence_details";
 import { SilenceForm } from "./silence_form";
 
@@ -44,7 +45,7 @@ export function SilencesView({ search, onChange }: Props) {
 function Silences({ search, onChange }: Props) {
   const t = useT();
   const zone = useZone();
-  const [isNew, setNew] = useState(false);
+  const isNew = search.silence === NEW_SILENCE;
   const asked = useSilences(true);
   const { match = "", silence } = search;
   const state = SILENCE_STATES.find((one) => one === search.state);
@@ -56,6 +57,7 @@ function Silences({ search, onChange }: Props) {
   return (
     <>
       <FilterBar
+        isFlush
         match={match} hint={t("alerts.matchSilences")} onMatch={(text) => onChange({ match: text }, true)}
         choices={[{
           label: t("alerts.state"), value: state,
@@ -64,7 +66,7 @@ function Silences({ search, onChange }: Props) {
         }]}
       >
         {active !== undefined && <span className={classes.counts}>{t("alerts.countSilences", { n: exact(active) })}</span>}
-        <Button leftSection={<Icon name="plus" sizePx={13} />} onClick={() => setNew(true)}>{t("alerts.newSilence")}</Button>
+        <Button leftSection={<Icon name="plus" sizePx={13} />} onClick={() => onChange({ silence: NEW_SILENCE, labels: undefined }, true)}>{t("alerts.newSilence")}</Button>
       </FilterBar>
       <div className={classes.split} data-open={open !== undefined || undefined}>
         <div className={classes.list}>
@@ -87,11 +89,9 @@ function Silences({ search, onChange }: Props) {
       </div>
       {isNew && (
         <SilenceForm
-          first={{ matchers: [] }} onClose={() => setNew(false)}
-          onDone={(id) => {
-            setNew(false);
-            onChange({ silence: id }, true);
-          }}
+          first={{ matchers: readMatchers(search.labels ?? "") }}
+          onClose={() => onChange({ silence: undefined, labels: undefined }, true)}
+          onDone={(id) => onChange({ silence: id, labels: undefined }, true)}
         />
       )}
     </>
@@ -129,13 +129,11 @@ function columnsOf(t: Translate, zone: Zone): Column<Silence>[] {
   ];
 }
 
+const SILENCE_LOOKS = { active: ["quiet", "pause"], pending: ["doubtful", "clock"], expired: ["plain", "check"] } as const;
+
 export function SilenceMark({ silence }: { readonly silence: Silence }) {
   const t = useT();
   const { state } = silence.status;
-  return (
-    <span className={classes.state} data-state={state === "active" ? "silenced" : state === "pending" ? "pending" : "inactive"}>
-      <Icon name={state === "active" ? "pause" : state === "pending" ? "clock" : "check"} sizePx={13} />
-      {t(`alerts.silence.${state}`)}
-    </span>
-  );
+  const [tone, icon] = SILENCE_LOOKS[state];
+  return <StateMark tone={tone} icon={icon}>{t(`alerts.silence.${state}`)}</StateMark>;
 }

@@ -3,7 +3,7 @@
 import { Link } from "@tanstack/react-router";
 import type { Labels } from "~/api/prometheus";
 import { useT } from "~/i18n/use_t";
-import { labelsText } from "./labels";
+import { labelsText, wordsOf } from "~/format/labels";
 import classes from "./notifications.module.css";
 
 interface Props {
@@ -20,9 +20,9 @@ export function AlertLabels({ labels, note, tone, without }: Props) {
   return (
     <div className={classes.alert} data-tone={tone}>
       <div className={classes.alertHead}>
-        <strong>{labels.alertname ?? "–"}</strong>
+        <Link to="/alerts" search={{ match: wordsOf(labels) }}><strong>{labels.alertname ?? "–"}</strong></Link>
         <span className={classes.alertNote}>{note}</span>
-        <Link to="/notifications" search={{ view: "routes", labels: labelsText(labels) }}>
+        <Link className={classes.itsWay} to="/notifications" search={{ view: "routes", labels: labelsText(labels) }}>
           {t("notifications.itsWay")}
         </Link>
       </div>

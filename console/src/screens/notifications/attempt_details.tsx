@@ -6,10 +6,10 @@ import { duration } from "~/format/durations";
 import { exact } from "~/format/numbers";
 import { dateTime } from "~/format/times";
 import { useT } from "~/i18n/use_t";
-import { CopyButton } from "~/parts/copy_button";
 import { Drawer } from "~/parts/drawer";
-import { Icon } from "~/parts/icon";
+import { FailureText } from "~/parts/failure_text";
 import { KeyValues } from "~/parts/key_values";
+import { Section } from "~/parts/section";
 import { useZone } from "~/state/preferences";
 import { AlertLabels } from "./alert_labels";
 import { reasonWord } from "./attempts";
@@ -40,13 +40,7 @@ export function AttemptDetails({ attempt, atMs, onClose, onChange }: Props) {
           {t("notifications.ofGroup")}
         </Button>
       </p>
-      {attempt.error !== "" && (
-        <div className={classes.failed} role="note" aria-label={t("notifications.error")}>
-          <Icon name="error" />
-          <span>{attempt.error}</span>
-          <CopyButton text={attempt.error} />
-        </div>
-      )}
+      {attempt.error !== "" && <FailureText label={t("notifications.error")} text={attempt.error} />}
       <KeyValues
         isOrdered
         values={{
@@ -61,11 +55,7 @@ export function AttemptDetails({ attempt, atMs, onClose, onChange }: Props) {
           [t("notifications.groupKey")]: attempt.group_key,
         }}
       />
-      <section className={classes.section} aria-label={t("notifications.alerts")}>
-        <h3>
-          {t("notifications.alerts")}
-          <span className={classes.sectionNote}>{exact(attempt.alert_count)}</span>
-        </h3>
+      <Section title={t("notifications.alerts")} note={exact(attempt.alert_count)}>
         {attempt.alerts.map((one, at) => (
           <AlertLabels
             key={at} labels={one.labels} note={t.maybe(`notifications.alert.${one.status}`) ?? one.status}
@@ -73,7 +63,7 @@ export function AttemptDetails({ attempt, atMs, onClose, onChange }: Props) {
           />
         ))}
         {left > 0 && <p className="muted">{t("notifications.moreAlerts", { n: left })}</p>}
-      </section>
+      </Section>
     </Drawer>
   );
 }

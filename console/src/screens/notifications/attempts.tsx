@@ -1,8 +1,7 @@
 /** The journal: every attempt to notify that is on record, newest first. */
 
-import { SegmentedControl } from "@mantine/core";
 import { useMemo } from "react";
-import { type Attempt, type Attempts as Answer, RESULTS, useAttempts } from "~/api/notifications";
+import { type Attempt, type Attempts as Answer, useAttempts } from "~/api/notifications";
 import { duration } from "~/format/durations";
 import { exact } from "~/format/numbers";
 import { dateTime, type Zone } from "~/format/times";
@@ -24,28 +23,14 @@ interface Props {
   readonly onChange: (changed: Partial<NotificationsSearch>) => void;
 }
 
-const ALL = "all";
-
 /** Table and details: two columns of the screen. */
 export function Attempts({ search, onChange }: Props) {
-  const t = useT();
   const { isLive } = useTimeRange();
   const asked = useAttempts(search, isLive);
   const chosen = asked.data?.attempts.find((one) => one.id === search.row);
   return (
     <div className={classes.withDetails}>
       <div className={classes.main}>
-        <div className={classes.results}>
-          <SegmentedControl
-            aria-label={t("notifications.result")}
-            value={search.result ?? ALL}
-            onChange={(value) => onChange({ result: RESULTS.find((one) => one === value) })}
-            data={[
-              { value: ALL, label: t("notifications.all") },
-              ...RESULTS.map((one) => ({ value: one, label: t(`notifications.result.${one}`) })),
-            ]}
-          />
-        </div>
         <Answered asked={asked} loading={<Loading heightPx={300} />}>
           {(answer) => (
             <Journal answer={answer} atMs={asked.dataUpdatedAt} selected={search.row} isOld={asked.isPlaceholderData}

@@ -9,6 +9,7 @@ import { Drawer } from "~/parts/drawer";
 import { KeyValues } from "~/parts/key_values";
 import { LabelText } from "~/parts/label_text";
 import { Panel } from "~/parts/panel";
+import { Section } from "~/parts/section";
 import { Answered, Empty, Loading } from "~/parts/states";
 import { type Column, TableView } from "~/parts/table_view";
 import { ago } from "~/shell/time_words";
@@ -145,8 +146,7 @@ function GroupDetails({ group, atMs, onClose }: DetailsProps) {
           [t("notifications.groupKey")]: group.key,
         }}
       />
-      <section className={classes.section} aria-label={t("notifications.integrations")}>
-        <h3>{t("notifications.integrations")}</h3>
+      <Section title={t("notifications.integrations")}>
         {group.integrations.length === 0 && <p className="muted">{t("notifications.tellsNobody")}</p>}
         {group.integrations.map((one) => (
           <div key={one.name} className={classes.told}>
@@ -161,12 +161,8 @@ function GroupDetails({ group, atMs, onClose }: DetailsProps) {
             {one.error !== "" && <span className={classes.errorText}>{one.error}</span>}
           </div>
         ))}
-      </section>
-      <section className={classes.section} aria-label={t("notifications.alerts")}>
-        <h3>
-          {t("notifications.alerts")}
-          <span className={classes.sectionNote}>{exact(group.firing + group.resolved)}</span>
-        </h3>
+      </Section>
+      <Section title={t("notifications.alerts")} note={exact(group.firing + group.resolved)}>
         {group.alerts.map((one) => {
           const quiet = one.silenced_by.length > 0 ? "silenced" : one.inhibited_by.length > 0 ? "inhibited" : null;
           return (
@@ -178,7 +174,7 @@ function GroupDetails({ group, atMs, onClose }: DetailsProps) {
           );
         })}
         {left > 0 && <p className="muted">{t("notifications.moreAlerts", { n: left })}</p>}
-      </section>
+      </Section>
     </Drawer>
   );
 }

@@ -1,24 +1,28 @@
 /** Who is told of alerts, what became of it, what stands there to be told, and by which routes. */
 
-import { SegmentedControl, TextInput } from "@mantine/core";
+import { SegmentedControl } from "@mantine/core";
 import { getRouteApi } from "@tanstack/react-router";
-import { type NotificationsOverview, useNotifications } from "~/api/notifications";
+import { type NotificationsOverview, RESULTS, useNotifications } from "~/api/notifications";
 import { useT } from "~/i18n/use_t";
-import { Icon } from "~/parts/icon";
+import { FilterBar } from "~/parts/filter_bar";
+import { NoConfig } from "~/parts/no_config";
 import { Panel } from "~/parts/panel";
 import { Answered, Loading } from "~/parts/states";
 import { Screen } from "~/shell/screen";
-import { useTyped } from "~/state/use_typed";
 import { useTimeRange } from "~/state/use_time_range";
 import { Attempts } from "./attempts";
 import { Groups } from "./groups";
-import { NoConfig } from "./no_config";
 import classes from "./notifications.module.css";
 import { Receivers } from "./receivers";
 import { Routes } from "./routes";
-import { type NotificationsSearch, type View, VIEWS } from "./search";
+import { type NotificationsSearch, VIEWS } from "./search";
 
 const route = getRouteApi("/notifications");
+
+const EXAMPLE = `route: {receiver: ops, group_by: [alertname, namespace]}
+receivers:
+- name: ops
+  webhook_configs: [{url: "http://example.org/hook"}]`;
 
 export function NotificationsScreen() {
   const t = useT();
@@ -28,13 +32,30 @@ export function NotificationsScreen() {
   const navigate = route.useNavigate();
   const change = (changed: Partial<NotificationsSearch>) =>
     void navigate({ replace: true, search: (old) => ({ ...old, ...changed }) });
+  const views = (
+    <SegmentedControl
+      size="xs" aria-label={t("notifications.view")} value={search.view ?? "attempts"}
+      onChange={(value) =>
+        change({ view: VIEWS.find((one) => one === value && one !== "attempts"), row: undefined, result: undefined })}
+      data={VIEWS.map((one) => ({ value: one, label: t(`notifications.${one}`) }))}
+    />
+  );
+  const hasConfig = asked.data !== undefined && asked.data.file !== "";
+  // The header of a narrow window has no room for it.
   return (
-    <Screen title={t("notifications.title")} isFilling>
+    <Screen
+      title={t("notifications.title")} isFilling
+      head={hasConfig && <span className={classes.headViews}>{views}</span>}
+    >
       <div className={classes.content}>
+        {hasConfig && <div className={classes.bodyViews}>{views}</div>}
         <Answered asked={asked} loading={<Waiting />}>
           {(answer) =>
             answer.file === "" ? (
-              <NoConfig />
+              <NoConfig
+                title={t("notifications.noConfig")} icon="notifications" what={t("notifications.noConfigWhat")}
+                setting="--alertmanager-config" file="alertmanager.yml" example={EXAMPLE}
+              />
             ) : (
               <Found answer={answer} atMs={asked.dataUpdatedAt} search={search} onChange={change} />
             )
@@ -54,7 +75,7 @@ interface FoundProps {
 
 function Found({ answer, atMs, search, onChange }: FoundProps) {
   const t = useT();
-  const view: View = search.view ?? "attempts";
+  const view = search.view ?? "attempts";
   return (
     <>
       <Panel
@@ -66,7 +87,7 @@ function Found({ answer, atMs, search, onChange }: FoundProps) {
           onSelect={(receiver) => onChange({ receiver })}
         />
       </Panel>
-      <Toolbar view={view} search={search} onChange={onChange} />
+      {view !== "routes" && <Filters answer={answer} search={search} onChange={onChange} />}
       {view === "attempts" && <Attempts search={search} onChange={onChange} />}
       {view === "groups" && <Groups search={search} onChange={onChange} />}
       {view === "routes" && <Routes search={search} onChange={onChange} />}
@@ -74,43 +95,30 @@ function Found({ answer, atMs, search, onChange }: FoundProps) {
   );
 }
 
-interface ToolbarProps {
-  readonly view: View;
-  readonly search: NotificationsSearch;
-  readonly onChange: (changed: Partial<NotificationsSearch>) => void;
-}
+type FilterProps = Pick<FoundProps, "answer" | "search" | "onChange">;
 
-function Toolbar({ view, search, onChange }: ToolbarProps) {
+function Filters({ answer, search, onChange }: FilterProps) {
   const t = useT();
-  const [typed, type] = useTyped(search.match ?? "", (match) => onChange({ match: match === "" ? undefined : match }));
+  const { receiver, result } = search;
+  const names = answer.receivers.map((one) => one.name);
+  // One that the file does not have any more is a filter too.
+  const known = receiver === undefined || names.includes(receiver) ? names : [...names, receiver];
+  const results = {
+    label: t("notifications.result"), value: result,
+    choices: RESULTS.map((one) => ({ value: one, label: t(`notifications.result.${one}`) })),
+    onChange: (value: string | undefined) => onChange({ result: RESULTS.find((one) => one === value) }),
+  };
   return (
-    <div className={classes.toolbar}>
-      <SegmentedControl
-        aria-label={t("notifications.view")} value={view}
-        onChange={(value) => onChange({ view: VIEWS.find((one) => one === value), row: undefined })}
-        data={VIEWS.map((one) => ({ value: one, label: t(`notifications.${one}`) }))}
-      />
-      {view !== "routes" && (
-        <>
-          <TextInput
-            data-search className={classes.match} aria-label={t("notifications.match")} placeholder={t("notifications.match")}
-            leftSection={<Icon name="search" sizePx={14} />}
-            value={typed} onChange={(event) => type(event.currentTarget.value)}
-          />
-          {search.receiver !== undefined && (
-            <span className={classes.chip}>
-              {t("notifications.onlyReceiver", { name: search.receiver })}
-              <button
-                type="button" aria-label={t("parts.removeFilter", { filter: search.receiver })}
-                onClick={() => onChange({ receiver: undefined })}
-              >
-                <Icon name="close" sizePx={12} />
-              </button>
-            </span>
-          )}
-        </>
-      )}
-    </div>
+    <FilterBar
+      match={search.match ?? ""} hint={t("notifications.match")} onMatch={(match) => onChange({ match })}
+      choices={[
+        ...(search.view === undefined || search.view === "attempts" ? [results] : []),
+        {
+          label: t("notifications.receiver"), value: receiver, onChange: (value) => onChange({ receiver: value }),
+          choices: known.map((one) => ({ value: one, label: one })),
+        },
+      ]}
+    />
   );
 }
 

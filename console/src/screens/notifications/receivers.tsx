@@ -61,7 +61,7 @@ function columnsOf(t: Translate, zone: Zone, atMs: number): Column<Row>[] {
     {
       id: "health", label: t("notifications.health"), width: "120px",
       sortBy: (row) => of(row, (one) => HEALTH_ORDER[one.health]),
-      cell: (row) => of(row, (one) => <ResultMark of={one.health} />),
+      cell: (row) => of(row, (one) => <ResultMark of={one.health} />) ?? <span className="muted">–</span>,
     },
     {
       id: "receiver", label: t("notifications.receiver"), width: "minmax(9rem, 1.4fr)",

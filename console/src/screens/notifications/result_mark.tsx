@@ -1,20 +1,17 @@
-/** How an attempt or a receiver does: a mark and its word, never the colour alone. */
+/** How an attempt or a receiver does: a mark and its word. */
 
 import type { AttemptResult, Integration } from "~/api/notifications";
 import { useT } from "~/i18n/use_t";
-import classes from "./notifications.module.css";
+import { StateMark } from "~/parts/state_mark";
 
-const TONES = {
-  sent: "good", working: "good", failed: "bad", failing: "bad", unknown: "doubtful", interrupted: "doubtful",
-  running: "plain", unused: "plain",
+const LOOKS = {
+  sent: ["good", "check"], working: ["good", "check"], failed: ["bad", "error"], failing: ["bad", "error"],
+  unknown: ["doubtful", "warning"], interrupted: ["doubtful", "warning"], running: ["plain", "clock"],
+  unused: ["plain", "minus"],
 } as const;
 
 export function ResultMark({ of }: { readonly of: AttemptResult | Integration["health"] }) {
   const t = useT();
-  return (
-    <span className={classes.result} data-tone={TONES[of]}>
-      <span className={classes.resultMark} />
-      {t(`notifications.result.${of}`)}
-    </span>
-  );
+  const [tone, icon] = LOOKS[of];
+  return <StateMark tone={tone} icon={icon}>{t(`notifications.result.${of}`)}</StateMark>;
 }

@@ -6,7 +6,7 @@ import { useT } from "~/i18n/use_t";
 import { Panel } from "~/parts/panel";
 import { Answered, Loading } from "~/parts/states";
 import { useTimeRange } from "~/state/use_time_range";
-import { readLabels } from "./labels";
+import { readLabels } from "~/format/labels";
 import classes from "./notifications.module.css";
 import type { NotificationsSearch } from "./search";
 import { WhereBox } from "./where_box";

@@ -11,7 +11,7 @@ import { Panel } from "~/parts/panel";
 import { Answered, Loading } from "~/parts/states";
 import { useZone } from "~/state/preferences";
 import { useTyped } from "~/state/use_typed";
-import { labelsText, type ReadLabels } from "./labels";
+import { labelsText, type ReadLabels } from "~/format/labels";
 import classes from "./notifications.module.css";
 
 interface Props {

@@ -2,14 +2,14 @@
 
 import type { Health } from "~/api/targets";
 import { useT } from "~/i18n/use_t";
-import classes from "./targets.module.css";
+import { StateMark } from "~/parts/state_mark";
+
+const LOOKS = {
+  up: ["good", "check"], down: ["bad", "error"], unknown: ["plain", "clock"], dropped: ["quiet", "minus"],
+} as const;
 
 export function HealthMark({ health }: { readonly health: Health | "dropped" }) {
   const t = useT();
-  return (
-    <span className={classes.health} data-health={health}>
-      <span className={classes.healthMark} />
-      {t(`targets.state.${health}`)}
-    </span>
-  );
+  const [tone, icon] = LOOKS[health];
+  return <StateMark tone={tone} icon={icon}>{t(`targets.state.${health}`)}</StateMark>;
 }

@@ -3,12 +3,13 @@
 import type { Target } from "~/api/targets";
 import type { TargetsSearch } from "./search";
 
-/** `match` is a part of the endpoint, the error or a label as name=value, whatever its case. */
+/** `match` is words, each in the endpoint, the error or a label as name=value, whatever its case. */
 export function isAmong(target: Target, { state, pool, match = "" }: TargetsSearch): boolean {
   if (state !== undefined && target.health !== state) return false;
   if (pool !== undefined && target.pool !== pool) return false;
-  const part = match.trim().toLowerCase();
-  if (part === "" || target.url.toLowerCase().includes(part)) return true;
-  if (target.error.toLowerCase().includes(part)) return true;
-  return Object.entries(target.labels).some(([name, value]) => `${name}=${value}`.toLowerCase().includes(part));
+  const words = match.toLowerCase().split(/\s+/).filter((one) => one !== "");
+  if (words.length === 0) return true;
+  const labels = Object.entries(target.labels).map(([name, value]) => `${name}=${value}`);
+  const text = [target.url, target.error, ...labels].join("\n").toLowerCase();
+  return words.every((word) => text.includes(word));
 }

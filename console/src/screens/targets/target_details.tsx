@@ -1,16 +1,16 @@
 /** One target: how it is scraped, how that went, and how it came to its labels. */
 
 import { Link } from "@tanstack/react-router";
-import { useState, type ReactNode } from "react";
+import { useState } from "react";
 import { type Target, type TargetDetails as Details, useScrapeConfig, useTargetDetails } from "~/api/targets";
 import { duration } from "~/format/durations";
 import { bytes, count, exact } from "~/format/numbers";
 import { dateTime } from "~/format/times";
 import { useT } from "~/i18n/use_t";
-import { CopyButton } from "~/parts/copy_button";
 import { Drawer } from "~/parts/drawer";
-import { Icon } from "~/parts/icon";
+import { FailureText } from "~/parts/failure_text";
 import { KeyValues } from "~/parts/key_values";
+import { Section } from "~/parts/section";
 import { Answered, Empty, Loading } from "~/parts/states";
 import { useZone } from "~/state/preferences";
 import { useTimeRange } from "~/state/use_time_range";
@@ -66,24 +66,6 @@ export function TargetDetails({ pool, id, onClose }: Props) {
   );
 }
 
-interface SectionProps {
-  readonly title: string;
-  readonly note?: string;
-  readonly children: ReactNode;
-}
-
-function Section({ title, note, children }: SectionProps) {
-  return (
-    <section className={classes.section} aria-label={title}>
-      <h3>
-        {title}
-        {note !== undefined && <span className={classes.sectionNote}>{note}</span>}
-      </h3>
-      {children}
-    </section>
-  );
-}
-
 function DroppedNote() {
   const t = useT();
   return (
@@ -105,13 +87,7 @@ function Scraped({ target, details }: { readonly target: Target; readonly detail
         <HealthMark health={target.health} />
         <Ways target={target} details={details} />
       </p>
-      {target.error !== "" && (
-        <div className={classes.failed} role="note" aria-label={t("targets.lastError")}>
-          <Icon name="error" />
-          <span>{target.error}</span>
-          <CopyButton text={target.error} />
-        </div>
-      )}
+      {target.error !== "" && <FailureText label={t("targets.lastError")} text={target.error} />}
       <KeyValues
         isOrdered
         values={{
@@ -172,7 +148,7 @@ function Config({ pool }: { readonly pool: string }) {
   const [isOpen, setOpen] = useState(false);
   const asked = useScrapeConfig(pool, isOpen);
   return (
-    <details className={classes.section} onToggle={(event) => setOpen(event.currentTarget.open)}>
+    <details className={classes.config} onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>{t("targets.config", { pool })}</summary>
       {isOpen && (
         <Answered asked={asked} loading={<Loading heightPx={80} lines={4} />}>

@@ -5,13 +5,13 @@ import { useMemo } from "react";
 import { type Targets, useDroppedTargets, useTargets } from "~/api/targets";
 import { exact } from "~/format/numbers";
 import { useT } from "~/i18n/use_t";
+import { NoConfig } from "~/parts/no_config";
 import { Panel } from "~/parts/panel";
 import { Answered, Empty, Loading } from "~/parts/states";
 import { Screen } from "~/shell/screen";
 import { useTimeRange } from "~/state/use_time_range";
 import { DroppedTable } from "./dropped_table";
 import { isAmong } from "./matching";
-import { NoConfig } from "./no_config";
 import { Pools } from "./pools";
 import type { TargetsSearch } from "./search";
 import { TargetDetails } from "./target_details";
@@ -20,6 +20,11 @@ import classes from "./targets.module.css";
 import { Toolbar } from "./toolbar";
 
 const route = getRouteApi("/targets");
+
+const EXAMPLE = `scrape_configs:
+- job_name: node
+  static_configs:
+  - targets: ["10.0.0.1:9100"]`;
 
 export function TargetsScreen() {
   const t = useT();
@@ -37,7 +42,10 @@ export function TargetsScreen() {
           <Answered asked={asked} loading={<Waiting />}>
             {(answer) =>
               answer.file === "" ? (
-                <NoConfig />
+                <NoConfig
+                  title={t("targets.noConfig")} icon="targets" what={t("targets.noConfigWhat")}
+                  setting="--prometheus-config" file="prometheus.yml" example={EXAMPLE}
+                />
               ) : (
                 <Found answer={answer} atMs={asked.dataUpdatedAt} search={search} onChange={change} />
               )

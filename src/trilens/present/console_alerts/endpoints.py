@@ -33,8 +33,9 @@ _SPANS: Final = array(of(state=TEXT, start_ms=INTEGER, end_ms=INTEGER))
 
 _ALERT: Final = of(
     id=TEXT, rule=TEXT, name=TEXT, state=TEXT, is_kept=BOOLEAN, severity=TEXT, labels=TEXT_MAP,
-    annotations=TEXT_MAP, value=or_null(NUMBER), active_at_ms=INTEGER,
-    fired_at_ms=or_null(INTEGER), group=TEXT, file=TEXT, suppressed=BOOLEAN, silenced_by=_TEXTS,
+    told_labels=or_null(TEXT_MAP), annotations=TEXT_MAP, value=or_null(NUMBER),
+    active_at_ms=INTEGER, fired_at_ms=or_null(INTEGER), group=TEXT, file=TEXT, suppressed=BOOLEAN,
+    silenced_by=_TEXTS,
     inhibited_by=array(of(fingerprint=TEXT, labels=TEXT_MAP)), muted_by=_TEXTS, receivers=_TEXTS,
 )  # fmt: skip
 _RULE_FIELDS: Final = {

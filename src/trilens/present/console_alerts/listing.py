@@ -94,8 +94,11 @@ class _Wanted:
         return not self.words or self._has_words(row)
 
     def _has_words(self, row: Json) -> bool:
-        labels = " ".join(f"{name}={value}" for name, value in row["labels"].items())
-        text = f"{labels} {' '.join(row['annotations'].values())} {row['file']}".lower()
+        """Those that Alertmanagers know it by too, since their links come with them."""
+        labels = {*row["labels"].items(), *(row["told_labels"] or {}).items()}
+        texts = [f"{name}={value}" for name, value in labels]
+        texts += [f"receiver={name}" for name in row["receivers"]]
+        text = " ".join([*texts, *row["annotations"].values(), row["file"]]).lower()
         return all(word in text for word in self.words)
 
 
@@ -106,7 +109,8 @@ def _rows(alerting: Alerting) -> Iterator[Json]:
         if running.rule.is_alert:
             for alert in running.states.active():
                 sent = live.sent_labels(group, alert.labels)
-                yield _row(rule_id, group, running, alert, told.take(sent, alert))
+                held = told.take(sent, alert)
+                yield _row(rule_id, group, running, alert, held) | {"told_labels": sent}
     for one in told.left():
         yield _outside_row(one, told.held(one))
 
@@ -193,6 +197,7 @@ def _outside_row(one: ToldAlert, held: Json) -> Json:
         "is_kept": False,
         "severity": one.labels.get("severity", ""),
         "labels": one.labels,
+        "told_labels": one.labels,
         "annotations": one.annotations,
         "value": None,
         "active_at_ms": at_ms,

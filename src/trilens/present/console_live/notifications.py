@@ -6,6 +6,7 @@ not_found. Times are ms since 1970 UTC, null where there is none yet.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import orjson
@@ -25,7 +26,6 @@ from trilens.notify.standing import (
     Way,
     Ways,
     groups,
-    holds,
     receivers,
     ways,
 )
@@ -78,10 +78,10 @@ def _integration(one: IntegrationHealth) -> Json:
 
 def _groups(context: Context, args: Args) -> Json:
     notifier = _notifier(context)
-    receiver, part = args.text("receiver"), args.text("match").strip().lower()
+    receiver, words = args.text("receiver"), args.text("match").lower().split()
 
     def look(standing: Standing) -> tuple[list[GroupSeen], int]:
-        return groups(standing, receiver=receiver, part=part, limit=args.number("limit"))
+        return groups(standing, receiver=receiver, words=words, limit=args.number("limit"))
 
     found, total = notifier.seen(look)
     return {"groups": [_group(notifier, one, context) for one in found], "total": total}
@@ -130,7 +130,7 @@ def _told(one: Told) -> Json:
 def _attempts(context: Context, args: Args) -> Json:
     notifier = _notifier(context)
     result, receiver = args.text("result"), args.text("receiver")
-    part = args.text("match").strip().lower()
+    words = args.text("match").lower().split()
 
     def look(standing: Standing) -> list[tuple[Attempt, int | None]]:
         latest: set[tuple[str, str]] = set()
@@ -147,7 +147,7 @@ def _attempts(context: Context, args: Args) -> Json:
         for attempt, retry_ns in every
         if result in ("", attempt.result)
         and receiver in ("", _receiver(attempt))
-        and (not part or _is_about(attempt, part))
+        and (not words or _is_about(attempt, words))
     ]
     limit = args.number("limit")
     return {
@@ -162,11 +162,11 @@ def _receiver(attempt: Attempt) -> str:
     return attempt.receiver or attempt.integration.rsplit("/", 1)[0]
 
 
-def _is_about(attempt: Attempt, part: str) -> bool:
-    texts = (attempt.group_key, attempt.integration, attempt.error, attempt.reason)
-    return any(part in text.lower() for text in texts) or any(
-        holds(one["labels"], part) for one in attempt.told
-    )
+def _is_about(attempt: Attempt, words: Sequence[str]) -> bool:
+    texts = [attempt.group_key, attempt.integration, attempt.error, attempt.reason]
+    texts += [f"{name}={value}" for one in attempt.told for name, value in one["labels"].items()]
+    text = "\n".join(texts).lower()
+    return all(word in text for word in words)
 
 
 def _attempt(attempt: Attempt, retry_ns: int | None) -> Json:
@@ -321,7 +321,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "first first.",
         (
             RECEIVER,
-            Parameter("match", "text", "Only with this text in a label, as name=value.", ""),
+            Parameter("match", "text", "Words, all of which must be in labels, as name=value.", ""),
             Parameter("limit", "integer", "At most so many.", 200, least=1, most=GROUPS_MAX),
         ),
         schemas.GROUPS, _groups,
@@ -332,7 +332,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         (
             RECEIVER,
             Parameter("result", "text", "With this result only.", "", choices=("", *RESULTS)),
-            Parameter("match", "text", "Only with this text in labels, error or reason.", ""),
+            Parameter("match", "text", "Words, all of them in labels, error or reason.", ""),
             Parameter("limit", "integer", "At most so many.", ATTEMPTS_KEPT, least=1,
                       most=ATTEMPTS_KEPT),
         ),

@@ -6,7 +6,7 @@ dozens each, are told of one target at a time.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from xxhash import xxh64_hexdigest
@@ -95,13 +95,13 @@ def _row(loop: ScrapeLoop) -> Json:
 
 
 def _dropped(context: Context, args: Args) -> Json:
-    name, part = args.text("pool"), args.text("match").strip().lower()
+    name, words = args.text("pool"), args.text("match").lower().split()
     pools = [one for one in sorted(context.live.pools(), key=_name) if name in ("", one.job.name)]
     found = [
         dropped
         for one in pools
         for dropped in one.dropped
-        if not part or _holds(dropped.discovered, part)
+        if not words or _holds(dropped.discovered, words)
     ]
     # What was found twice is dropped twice, and shown once.
     shown = {(one.job.name, dropped_id(one)): one for one in found[: args.number("limit")]}
@@ -121,8 +121,9 @@ def _dropped(context: Context, args: Args) -> Json:
     }
 
 
-def _holds(labels: Mapping[str, str], part: str) -> bool:
-    return any(part in f"{name}={value}".lower() for name, value in labels.items())
+def _holds(labels: Mapping[str, str], words: Sequence[str]) -> bool:
+    text = "\n".join(f"{name}={value}" for name, value in labels.items()).lower()
+    return all(word in text for word in words)
 
 
 def _details(context: Context, args: Args) -> Json:
@@ -200,7 +201,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "that are not kept to be shown.",
         (
             POOL,
-            Parameter("match", "text", "Only with this text in a label, as name=value.", ""),
+            Parameter("match", "text", "Words, all of which must be in labels, as name=value.", ""),
             Parameter("limit", "integer", "At most so many.", DROPPED_MAX, least=1,
                       most=DROPPED_MAX),
         ),

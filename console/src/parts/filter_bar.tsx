@@ -1,10 +1,11 @@
-/** What the list is asked for: words, and choices that can be taken back. */
+/** What a list is asked for: words, and choices that can be taken back. */
 
 import { CloseButton, Select, TextInput } from "@mantine/core";
 import type { ReactNode } from "react";
 import { useT } from "~/i18n/use_t";
 import { useTyped } from "~/state/use_typed";
-import classes from "./alerts.module.css";
+import { Icon } from "./icon";
+import classes from "./parts.module.css";
 
 export interface Choice {
   readonly label: string;
@@ -18,26 +19,36 @@ interface Props {
   readonly onMatch: (match: string | undefined) => void;
   readonly hint: string;
   readonly choices: readonly Choice[];
+  /** Before the words. */
+  readonly begin?: ReactNode;
+  /** The list below goes to the edges of the screen. */
+  readonly isFlush?: boolean;
+  /** At the right: counts, what can be made. */
   readonly children?: ReactNode;
 }
 
-export function FilterBar({ match, onMatch, hint, choices, children }: Props) {
+const SEARCHED_FROM = 8;
+
+export function FilterBar({ match, onMatch, hint, choices, begin, isFlush = false, children }: Props) {
   const t = useT();
   const [typed, type] = useTyped(match, (text) => onMatch(text === "" ? undefined : text));
   return (
-    <div className={classes.bar} role="group" aria-label={t("parts.filters")}>
+    <div className={classes.bar} data-flush={isFlush || undefined} role="group" aria-label={t("parts.filters")}>
+      {begin}
       <TextInput
         className={classes.barText} data-search aria-label={hint} placeholder={hint} value={typed}
+        leftSection={<Icon name="search" sizePx={14} />}
         rightSection={typed === "" ? null : (
-          <CloseButton size="xs" aria-label={t("alerts.clearText")} onClick={() => type("")} />
+          <CloseButton size="xs" aria-label={t("parts.clearText")} onClick={() => type("")} />
         )}
         onChange={(event) => type(event.currentTarget.value)}
       />
       {choices.map((one) => (
         <Select
           key={one.label} className={classes.barChoice} aria-label={one.label} placeholder={one.label}
-          value={one.value ?? null} data={[...one.choices]} clearable searchable={one.choices.length > 8}
-          clearButtonProps={{ "aria-label": t("alerts.clear", { what: one.label }) }}
+          value={one.value ?? null} data={[...one.choices]} clearable limit={200}
+          searchable={one.choices.length > SEARCHED_FROM}
+          clearButtonProps={{ "aria-label": t("parts.anyOf", { what: one.label }) }}
           comboboxProps={{ width: "max-content", position: "bottom-start" }}
           onChange={(value) => one.onChange(value ?? undefined)}
         />

@@ -23,7 +23,8 @@ export function readLabels(text: string): ReadLabels {
   return { labels, faultAt: null };
 }
 
-function plain(quoted: string | undefined): string | undefined {
+/** Of a quoted text what it stands for. */
+export function plain(quoted: string | undefined): string | undefined {
   return quoted?.replaceAll(/\\(.)/gs, (_, escaped: string) => (escaped === "n" ? "\n" : escaped));
 }
 
@@ -40,6 +41,13 @@ function valueText(value: string): string {
   return /^[^\s,{}"\\]+$/.test(value) ? value : quoted(value);
 }
 
-function quoted(text: string): string {
+/** With Go's escapes. */
+export function quoted(text: string): string {
   return `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`;
+}
+
+/** Words that find it in the list of alerts; a value with spaces is several. */
+export function wordsOf(labels: Labels): string | undefined {
+  const text = Object.entries(labels).map(([name, value]) => `${name}=${value}`).join(" ");
+  return text === "" ? undefined : text;
 }
