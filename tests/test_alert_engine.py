@@ -2,7 +2,7 @@
 
 import pytest
 
-from querying import T0_MS, asker, clear, engine, insert, sample, series
+from querying import T0_MS, asker, clear, insert, sample, series
 from ruling import HandClock, shown
 from trilens.alert.group import Group
 from trilens.alert.instant_query import InstantQuery

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from browsing import browser, console, context, page, picture  # noqa: F401
-from querying import clear, engine, insert
+from querying import clear, insert
 
 pytestmark = pytest.mark.browser
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import test_promql_conformance as conformance
-from querying import T0_MS, asker, clear, engine, insert, series
+from querying import T0_MS, asker, clear, insert, series
 from test_promql_conformance import CASES, FILES, STATE, Stored
 from trilens.query.promql.ast import Matcher
 from trilens.query.promql.parser import parse
