@@ -21,6 +21,7 @@ from bench import (
     memory,
     promql,
     remote_write,
+    remote_write_out,
     report,
     scraping,
     spans,
@@ -29,7 +30,8 @@ from bench import (
 )
 
 BENCHMARKS: Final[tuple[ModuleType, ...]] = (
-    startup, spans, remote_write, logs, lookups, promql, scraping, active_series, visible, memory,
+    startup, spans, remote_write, logs, lookups, promql, scraping, remote_write_out,
+    active_series, visible, memory,
 )  # fmt: skip
 NAMES: Final = {module.__name__.rpartition(".")[2]: module for module in BENCHMARKS}
 

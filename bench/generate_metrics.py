@@ -34,20 +34,24 @@ SERIES_A_METRIC = 50
 Value = Callable[[], float]
 
 
-def bodies(count: int, seed: int = 1, start_ms: int = START_MS) -> Iterator[bytes]:
+def bodies(
+    count: int, seed: int = 1, start_ms: int = START_MS, scrape_ms: int = SCRAPE_MS
+) -> Iterator[bytes]:
     """`count` bodies as a sender posts them, of SERIES_A_BODY samples each."""
-    for body in unpacked(count, seed, start_ms):
+    for body in unpacked(count, seed, start_ms, scrape_ms):
         yield bytes(cramjam.snappy.compress_raw(body))
 
 
-def unpacked(count: int, seed: int = 1, start_ms: int = START_MS) -> Iterator[bytes]:
+def unpacked(
+    count: int, seed: int = 1, start_ms: int = START_MS, scrape_ms: int = SCRAPE_MS
+) -> Iterator[bytes]:
     """The same bodies before compression: WriteRequest messages."""
     draw = random.Random(seed)
     series = [_series(number, draw) for number in range(SERIES)]
     for number in range(count):
         scrape, part = divmod(number, SERIES // SERIES_A_BODY)
         first = part * SERIES_A_BODY
-        now_ms = start_ms + scrape * SCRAPE_MS
+        now_ms = start_ms + scrape * scrape_ms
         yield b"".join(
             _time_series(labels, value(), now_ms + (first + n) // SERIES_A_METRIC * 37)
             for n, (labels, value) in enumerate(series[first : first + SERIES_A_BODY])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import signal
 import threading
@@ -11,6 +12,7 @@ from collections import defaultdict
 import httpx
 import pytest
 
+from mailing import OPENSSL, certificate
 from scraping import free_port
 from serving import Trilens
 from trilens.receive.prometheus_schema import V1
@@ -269,6 +271,36 @@ def test_killed_in_the_middle_nothing_is_lost(tmp_path, receiver, which) -> None
     if which == "stopped":
         assert repeated == 0
     program.stop()
+
+
+@pytest.mark.skipif(OPENSSL is None, reason="LEFT OUT: no openssl program")
+def test_tls_with_an_authority_of_ones_own_and_a_password_from_a_file(tmp_path) -> None:
+    pair = certificate(tmp_path)
+    (tmp_path / "password").write_text("s:cret\n")
+    basic = "    basic_auth: {username: me, password_file: password}\n"
+    with a_receiver(tls=pair) as receiver:
+        url = f"https://localhost:{receiver.server_port}"
+        text = to(receiver).replace(receiver.url, url) + basic
+        with a_trilens(tmp_path, text) as program:
+            now_ms = int(time.time() * 1000)
+            write(program.url, [series_of("w", 1, [(now_ms, 1.0)])])
+
+            def last_error() -> str:
+                (state,) = httpx.get(f"{program.url}/api/v1/remote_write").json()["data"]
+                return state["lastError"]
+
+            wait_until(lambda: "certificate" in last_error())
+            assert receiver.taken == []
+            config(tmp_path, text + "    tls_config: {ca_file: cert.pem}\n")
+            assert httpx.post(f"{program.url}/-/reload").status_code == 200
+            wait_until(lambda: len(receiver.samples("w")) == 1)
+            pair = base64.b64decode(receiver.headers[0]["authorization"].split()[1])
+            assert pair == b"me:s:cret"
+            (tmp_path / "password").write_text("other")
+            write(program.url, [series_of("w", 1, [(now_ms + 1, 2.0)])])
+            wait_until(lambda: len(receiver.samples("w")) == 2)
+            pair = base64.b64decode(receiver.headers[-1]["authorization"].split()[1])
+            assert pair == b"me:other"
 
 
 def test_reload_keeps_what_stays_and_begins_what_is_new_now(tmp_path, receiver) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import cramjam
 import httpx
@@ -113,8 +115,13 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def a_receiver(port: int = 0) -> Iterator[Receiver]:
+def a_receiver(port: int = 0, tls: tuple[Path, Path] | None = None) -> Iterator[Receiver]:
+    """`tls` is a certificate of localhost and its key."""
     server = Receiver(port)
+    if tls is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*tls)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:

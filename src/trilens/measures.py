@@ -79,7 +79,8 @@ METRICS: tuple[Metric, ...] = (
     Metric("trilens_remote_write_retries_total", "counter", ("destination",),
            "Requests to a remote_write that failed and are sent again."),
     Metric("trilens_remote_write_dropped_total", "counter", ("destination", "reason"),
-           "Not sent: refused, relabelled, too_old, duplicate, delta, alone (exemplars), gone."),
+           "Not sent: refused, relabelled, too_old, duplicate, delta, alone (exemplars), gone, "
+           "unreadable."),
     Metric("trilens_remote_write_seconds", "histogram", ("destination",),
            "Requests that a remote_write has taken."),
     Metric("trilens_remote_write_lag_seconds", "gauge", ("destination",),

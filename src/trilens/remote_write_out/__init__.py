@@ -11,7 +11,8 @@ Promise     what was acknowledged is sent to each destination at least once, in 
             within a unit and of arrival between them, through crashes of either side, for as long
             as the store keeps it. Repeats come after a crash only, and then in the same requests
 Not so      4xx (429 only where the file says so): that request is dropped and counted; rows that
-            retention or an administrator removes before they are sent
+            retention or an administrator removes before they are sent; a batch that can never be
+            read although the one behind it can
 Limits      a unit <= UNIT_ROWS; a log of RECORDS_MAX batches; series of a destination <= SERIES_MAX
             and TABLE_BYTES_MAX, then its table begins anew
 Threads     one event loop in a thread of its own; disk, engine and encoding in worker threads

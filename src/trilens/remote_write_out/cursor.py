@@ -22,6 +22,7 @@ import orjson
 from trilens.spool import Disk, OsDisk
 
 SUFFIX: Final = ".cursor"
+NO_AGE_MS: Final = -(2**63)
 _log: Final = logging.getLogger(__name__)
 
 
@@ -30,7 +31,8 @@ class Unit:
     """Batches that are sent together: those from the cursor up to `end`.
 
     `part` of `parts` is sent now, in `shards`; `done` requests of each of them were answered.
-    `plan` names what the requests depend on beside the rows.
+    `plan` names what the requests depend on beside the rows, `oldest_ms` is that of the oldest
+    sample that is sent: it must not move while requests of one cut are counted.
     """
 
     end: int
@@ -40,6 +42,7 @@ class Unit:
     shards: int
     plan: str
     done: tuple[int, ...] = ()
+    oldest_ms: int = NO_AGE_MS
 
 
 @dataclass(frozen=True, slots=True)

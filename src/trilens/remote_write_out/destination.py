@@ -7,6 +7,7 @@ answered.
     sent         shards beside each other, requests of a shard one after the other; what is
                  refused for good is dropped and counted, all else tried again with backoff
     noted        that it is done; or, when it has to stop, how far it came
+    passed over  what fails again and again while the batch behind it can be read: ours to mend
 
 How many shards there are follows what is behind: twice as many after a unit that leaves more than
 it sent, half as many after one that leaves nothing. For one event loop; what works with disk,
@@ -30,7 +31,7 @@ from trilens.errors import Refused
 from trilens.measures import Measures
 from trilens.prometheus_config.remote_write import RemoteWrite
 from trilens.query.sql_errors import SqlFailed
-from trilens.remote_write_out.cursor import Cursor, Place, Unit
+from trilens.remote_write_out.cursor import NO_AGE_MS, Cursor, Place, Unit
 from trilens.remote_write_out.endpoint import Endpoint, NotTaken
 from trilens.remote_write_out.rare_points import metadata_body
 from trilens.remote_write_out.reading import Reader
@@ -46,6 +47,11 @@ UNIT_BATCHES: Final = 200
 PAUSE_S: Final = 0.5
 PAUSE_S_MAX: Final = 15.0
 OUT_OF_MEMORY: Final = 241
+# Of one unit, in a row: then its batches are read one by one; then one is passed over.
+FAILURES_TOGETHER: Final = 3
+FAILURES_ALONE: Final = 13
+_AWAY: Final = frozenset({"engine_unavailable", "overloaded"})
+BACKOFF_S_MIN: Final = 0.01
 PROGRESS_EVERY_S: Final = 1.0
 SAY_EVERY_S: Final = 60.0
 SAY_AGAIN_S: Final = 1.0  # something else
@@ -63,8 +69,9 @@ class Destination:
         *,
         clock: Clock,
         measures: Measures,
+        cursor: Cursor | None = None,
     ) -> None:
-        """Raises ValueError, OSError."""
+        """With a `cursor` it goes on for whoever had it. Raises ValueError, OSError."""
         self.config = config
         self.name = config.name or shown_url(config.key)
         self.last_error = ""
@@ -73,17 +80,21 @@ class Destination:
         self._clock = clock
         self._measures = measures
         self._endpoint = Endpoint(config, clock)
+        self._engine = engine
         self._reader = Reader(config, engine)
         self._news = asyncio.Event()
         self._stopping = asyncio.Event()
         self._said_at_s = -math.inf
         self._families_at_s = -math.inf
         self._unit_rows = UNIT_ROWS
+        self._unit_batches = UNIT_BATCHES
+        self._failures = 0
         self._oldest: LoadedBatch | None = None
-        self.cursor = Cursor(directory, config.key)
-        self.cursor.open(Place(log.next_index, log.rows))
-        if self.cursor.place.index > log.next_index:
-            self.cursor.move(Place(0, 0))  # of another log
+        self.cursor = cursor or Cursor(directory, config.key)
+        if cursor is None:
+            self.cursor.open(Place(*log.end()))
+            if self.cursor.place.index > log.next_index:
+                self.cursor.move(Place(0, 0))  # of another log
 
     # --- from outside
 
@@ -99,11 +110,10 @@ class Destination:
             while not self._stopping.is_set():
                 try:
                     await self._step()
-                    pause_s = PAUSE_S
-                except (Refused, OSError) as error:  # engine, disk
-                    if isinstance(error, SqlFailed) and error.clickhouse_code == OUT_OF_MEMORY:
-                        await self._shrink()
-                    self._note(f"what is to be sent cannot be read: {error}")
+                    pause_s, self._failures = PAUSE_S, 0
+                    self._unit_batches = UNIT_BATCHES
+                except Exception as error:  # noqa: BLE001 - of engine, disk, or ours: tried again
+                    await self._judge(error)
                     await self._rest(pause_s)
                     pause_s = min(pause_s * 2, PAUSE_S_MAX)
         finally:
@@ -143,21 +153,66 @@ class Destination:
         if not self._stopping.is_set():
             await self._send_unit(place, unit)
 
-    async def _shrink(self) -> None:
-        """The engine has no room for a unit of this size."""
-        self._unit_rows = max(self._unit_rows // 2, UNIT_ROWS_MIN)
+    async def _judge(self, error: Exception) -> None:
+        """A step has failed: how to go on. What the rows may be to blame for does not stay."""
+        if isinstance(error, Refused | OSError):
+            self._note(f"what is to be sent cannot be read: {error}")
+        else:
+            self._note(f"internal: {type(error).__name__}: {error}", error)
+            self._reader = Reader(self.config, self._engine)  # that one may be half done
+        if isinstance(error, OSError) or getattr(error, "code", "") in _AWAY:
+            return
+        self._failures += 1
+        if isinstance(error, SqlFailed) and _is_too_much(error):
+            self._unit_rows = max(self._unit_rows // 2, UNIT_ROWS_MIN)
+        elif self._failures == FAILURES_TOGETHER:
+            self._unit_batches = 1
+        elif self._failures < FAILURES_ALONE:
+            return
         with suppress(OSError):
-            await self._move(replace(self.cursor.place, unit=None))
+            if self._failures < FAILURES_ALONE:
+                await self._move(replace(self.cursor.place, unit=None))
+            else:
+                await self._pass_over()
+
+    async def _pass_over(self) -> None:
+        """One batch that can never be sent must not keep those behind it, if these can be."""
+        place = self.cursor.place
+        unit = place.unit
+        if unit is None or unit.end - place.index > 1:
+            self._unit_batches, self._failures = 1, FAILURES_TOGETHER
+            await self._move(replace(place, unit=None))
+        elif await _in_thread(lambda: self._can_be_sent(unit.end)):
+            _log.error("a batch is not sent", extra={"destination": self.name, "rows": unit.rows})
+            self._drop("unreadable", unit.rows)
+            await self._move(Place(unit.end, place.rows + unit.rows))
+            self._failures = 0
+
+    def _can_be_sent(self, index: int) -> bool:
+        """Whether all would be well with the batch at this place of the log."""
+        size = self.config.queue.max_samples_per_send
+        try:
+            (batch,) = self._batches.read(index, 1)
+            parts = max(1, -(-batch.rows // self._unit_rows))
+            content = self._reader.read([batch], 0, parts, NO_AGE_MS)
+            table = self._reader.series.table
+            for shard in shards_of(content, 1, size, table, is_v2=self.config.is_v2):
+                for nth in range(len(shard)):
+                    shard.request(nth)
+        except Exception:  # noqa: BLE001 - there is none, or it fails as well
+            return False
+        return True
 
     async def _next_unit(self, place: Place) -> Place | None:
         """Waits for it. None where there is nothing yet, or never will be."""
         self._news.clear()
-        found = await _in_thread(lambda: self._batches.read(place.index, UNIT_BATCHES))
+        end = Place(*self._batches.end())  # before it is read: what is appended meanwhile is news
+        found = await _in_thread(lambda: self._batches.read(place.index, self._unit_batches))
         self._oldest = found[0] if found else None
         if not found:
-            if place.index < self._batches.next_index:
+            if place.index < end.index:
                 # Damaged records at the end of what there is: go on behind them.
-                await self._move(Place(self._batches.next_index, self._batches.rows))
+                await self._move(end)
                 return None
             await self._news.wait()
             return None
@@ -167,7 +222,8 @@ class Destination:
         rows = sum(one.rows for one in chosen)
         queue = self.config.queue
         age_s = (self._clock.now_ns() - found[0].loaded_at_ns) / 1e9
-        left_s = queue.batch_send_deadline_ms / 1000 - age_s
+        # A clock that was set back must not hold up what it says is loaded tomorrow.
+        left_s = queue.batch_send_deadline_ms / 1000 - age_s if age_s >= 0 else 0.0
         is_all = chosen[-1].index + 1 == self._batches.next_index
         if rows < queue.max_samples_per_send and is_all and left_s > 0:
             await self._rest_for_news(left_s)
@@ -182,29 +238,26 @@ class Destination:
             part=0,
             shards=self.shards,
             plan=self._plan(),
+            oldest_ms=self._oldest_ms(),
         )
         place = Place(chosen[0].index, found[0].rows_before, unit)
         await self._move(place)
         return place
 
     async def _send_unit(self, place: Place, unit: Unit) -> None:
-        queue = self.config.queue
+        size = self.config.queue.max_samples_per_send
         batches = await _in_thread(lambda: self._batches.read(place.index, unit.end - place.index))
         batches = [one for one in batches if one.index < unit.end]
         self._oldest = batches[0] if batches else None
-        now_ms = self._clock.now_ns() // 1_000_000
-        oldest_ms = now_ms - queue.sample_age_limit_ms if queue.sample_age_limit_ms else -(2**63)
         await self._know_families()
         content = await _in_thread(
-            lambda: self._reader.read(batches, unit.part, unit.parts, oldest_ms)
+            lambda: self._reader.read(batches, unit.part, unit.parts, unit.oldest_ms)
         )
         if not unit.done:
             for reason, count in content.left_out.items():
                 self._drop(reason, count)
         table, is_v2 = self._reader.series.table, self.config.is_v2
-        shards = await _in_thread(
-            lambda: shards_of(content, unit.shards, queue.max_samples_per_send, table, is_v2=is_v2)
-        )
+        shards = await _in_thread(lambda: shards_of(content, unit.shards, size, table, is_v2=is_v2))
         done = list(unit.done) or [0] * unit.shards
         sending = [
             asyncio.create_task(self._send_shard(shard, done, place_of))
@@ -219,7 +272,7 @@ class Destination:
             await self._keep_progress(place, unit, done)
             raise
         if all(count == len(shard) for count, shard in zip(done, shards, strict=True)):
-            await self._move(place.after_part())
+            await self._move_on(place.after_part())
         else:
             await self._keep_progress(place, unit, done)
 
@@ -279,7 +332,7 @@ class Destination:
                     return False
                 attempt += 1
                 self._measures.count("trilens_remote_write_retries_total", self.name)
-                await self._rest(refusal.after_s or backoff_s)
+                await self._rest(max(refusal.after_s or backoff_s, BACKOFF_S_MIN))
                 if self._stopping.is_set():
                     return False
                 backoff_s = min(max(backoff_s * 2, 0.001), queue.max_backoff_ms / 1000)
@@ -313,7 +366,7 @@ class Destination:
                     body = await _in_thread(lambda some=some: packed(metadata_body(some)))
                     if not await self._send(Request(body, {"metadata": len(some)})):
                         return
-            except (Refused, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - samples go on, and it is tried again
                 self._note(f"metadata cannot be read: {error}")
             await asyncio.sleep(metadata.interval_ms / 1000)
 
@@ -321,6 +374,19 @@ class Destination:
 
     async def _move(self, place: Place) -> None:
         await _in_thread(lambda: self.cursor.move(place))
+
+    async def _move_on(self, place: Place) -> None:
+        """Behind what was answered. Where the disk is full nothing is sent again meanwhile."""
+        while True:
+            try:
+                await self._move(place)
+            except OSError as error:
+                self._note(f"what was sent cannot be noted: {error}")
+                if self._stopping.is_set():
+                    raise
+                await self._rest(PAUSE_S)
+            else:
+                return
 
     async def _rest(self, seconds: float) -> None:
         """So long, or until it has to stop."""
@@ -330,6 +396,10 @@ class Destination:
     async def _rest_for_news(self, seconds: float) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), seconds)
+
+    def _oldest_ms(self) -> int:
+        limit_ms = self.config.queue.sample_age_limit_ms
+        return self._clock.now_ns() // 1_000_000 - limit_ms if limit_ms else NO_AGE_MS
 
     def _plan(self) -> str:
         """What requests are made of beside the rows."""
@@ -363,16 +433,21 @@ class Destination:
         if count:
             self._measures.count("trilens_remote_write_dropped_total", self.name, reason, by=count)
 
-    def _note(self, text: str) -> None:
-        """The log has an error once, and once in a while as long as it lasts."""
+    def _note(self, text: str, error: Exception | None = None) -> None:
+        """The log has it once, and once in a while as long as it lasts."""
         now_s = self._clock.monotonic_ns() / 1e9
         since_s = now_s - self._said_at_s
         is_new = text != self.last_error and (since_s >= SAY_AGAIN_S or not self.last_error)
         if is_new or since_s >= SAY_EVERY_S:
             about = {"destination": self.name, "reason": text}
-            _log.warning("a remote write is not taken", extra=about)
+            _log.warning("a remote write is not taken", extra=about, exc_info=error)
             self._said_at_s = now_s
         self.last_error = text
+
+
+def _is_too_much(error: SqlFailed) -> bool:
+    """Whether fewer rows at once might do."""
+    return error.clickhouse_code == OUT_OF_MEMORY or error.code == "timeout"
 
 
 def _written(shard: Shard, nth: int) -> Request:

@@ -33,6 +33,7 @@ from trilens.store.loaded_batches import LoadedBatches
 
 WORKERS: Final = 4
 CHANGE_S_MAX: Final = 5.0  # for what is on its way when a destination changes
+CANCEL_S_MAX: Final = 2.0
 FORGET_EVERY_S: Final = 30.0
 FAILED_PAUSE_S: Final = 5.0
 _log: Final = logging.getLogger("trilens.remote_write")
@@ -57,6 +58,7 @@ class Destinations:
         self._configs: Sequence[RemoteWrite] = ()
         self._is_ready = threading.Event()
         self._is_started = False
+        self._is_stopped = False
         self._made: list[Destination] = []  # and not begun yet
         self._forgetting: asyncio.Task[None] | None = None
         self._thread: threading.Thread | None = None
@@ -66,32 +68,36 @@ class Destinations:
     def open(self, configs: Sequence[RemoteWrite]) -> None:
         """Raises OSError."""
         self._configs = tuple(configs)
-        if configs or self._directory.exists():
-            self._batches.keep()
         if configs:
+            self._batches.keep()
             self._run_loop()
             asyncio.run_coroutine_threadsafe(self._open(configs), self._loop).result()
-        elif self._batches.is_kept:
-            self._forget_all()
+        elif self._directory.exists():
+            try:
+                self._forget_all()
+            except OSError as error:
+                about = {"reason": str(error)}
+                _log.warning("what remote writes have left is not removed", extra=about)
 
     def start(self) -> None:
         self._is_started = True
-        if self._thread is not None:
+        if self._thread is not None and not self._is_stopped:
             asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
 
     def apply(self, configs: Sequence[RemoteWrite]) -> None:
-        """Raises OSError."""
-        self._configs = tuple(configs)
-        if not configs and self._thread is None:
+        """Raises ValueError, OSError: then all go on as before."""
+        if self._is_stopped or (not configs and self._thread is None):
             return
         self._batches.keep()
         self._run_loop()
         asyncio.run_coroutine_threadsafe(self._apply(configs), self._loop).result()
+        self._configs = tuple(configs)
         if not configs:
             self._forget_all()
 
     def stop(self, grace_s: float) -> None:
-        if self._thread is None:
+        is_stopped, self._is_stopped = self._is_stopped, True
+        if self._thread is None or is_stopped:
             return
         asyncio.run_coroutine_threadsafe(self._stop(grace_s), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -137,18 +143,26 @@ class Destinations:
             return
         wanted = {config.key: config for config in configs}
         ended = [key for key, (one, _) in self._running.items() if wanted.get(key) != one.config]
+        stays = self._running.keys() - ended
+        try:
+            made = [await self._destination(one) for one in configs if one.key not in stays]
+        except (OSError, ValueError):
+            self._remove_others()
+            raise
         await self._end([self._running[key] for key in ended], CHANGE_S_MAX)
+        # Without a pause between: what _forget() sees is complete.
         for key in ended:
             del self._running[key]
-        for config in configs:
-            if config.key not in self._running:
-                self._begin(await self._destination(config))
+        for one in made:
+            self._begin(one)
         self._remove_others()
 
     async def _destination(self, config: RemoteWrite) -> Destination:
+        before = self._running.get(config.key)
         return await asyncio.to_thread(
             Destination, config, self._batches, self._engine, self._directory,
             clock=self._clock, measures=self._measures,
+            cursor=None if before is None else before[0].cursor,
         )  # fmt: skip
 
     def _begin(self, one: Destination) -> None:
@@ -178,7 +192,8 @@ class Destinations:
             await asyncio.wait(tasks, timeout=grace_s)
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        if tasks:  # a disk or an engine that hangs must not hang us
+            await asyncio.wait(tasks, timeout=CANCEL_S_MAX)
 
     async def _stop(self, grace_s: float) -> None:
         if self._forgetting is not None:
@@ -212,7 +227,7 @@ class Destinations:
     # --- from any thread
 
     def _wake(self) -> None:
-        if self._thread is not None and not self._loop.is_closed():
+        if self._is_ready.is_set() and not self._loop.is_closed():
             with suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(self._wake_all)
 

@@ -25,6 +25,9 @@ so who reads the old one finds nothing, or has read it before.
 
 A record that does not match its checksum is a batch that is lost to the log; at its end it was
 never counted on, and is written over.
+
+A file is written with zeros behind its records, and the next one is made when this one is half
+full: on a full disk the spool can be emptied only by what is noted here first.
 """
 
 from __future__ import annotations
@@ -53,6 +56,7 @@ _KINDS: Final[dict[WireFormat, int]] = {"prometheus_write": 1, "otlp_metrics": 2
 SENT_ON: Final = frozenset(_KINDS)
 _FORMATS: Final = {number: name for name, number in _KINDS.items()}
 _SUFFIX: Final = ".batches"
+_BESIDE: Final = ".new"
 _log: Final = logging.getLogger(__name__)
 
 
@@ -124,6 +128,7 @@ class LoadedBatches:
         self._disk = disk or OsDisk()
         self._lock = threading.RLock()
         self._files: list[int] = []  # indexes of their first records
+        self._made = -1  # the newest file that is known to be there
         self._descriptor = -1
         self._next = 0
         self._rows = 0
@@ -136,9 +141,13 @@ class LoadedBatches:
 
     @property
     def next_index(self) -> int:
-        """Of the batch that is appended next."""
+        """Of the batch that is appended next. Does not wait for a disk that syncs."""
+        return self._next
+
+    def end(self) -> tuple[int, int]:
+        """`next_index` and `rows`, of one moment."""
         with self._lock:
-            return self._next
+            return self._next, self._rows
 
     @property
     def first_index(self) -> int:
@@ -147,9 +156,8 @@ class LoadedBatches:
 
     @property
     def rows(self) -> int:
-        """Of all batches that were ever appended."""
-        with self._lock:
-            return self._rows
+        """Of all batches that were ever appended. Does not wait for a disk that syncs."""
+        return self._rows
 
     def keep(self) -> None:
         """From now on; what an earlier process has kept is taken up. Raises OSError."""
@@ -163,6 +171,8 @@ class LoadedBatches:
                 if name.endswith(_SUFFIX)
             )
             self._take_up()
+            with suppress(OSError):
+                self._make(self._next - self._next % RECORDS_A_FILE)
             self.is_kept = True
 
     def drop(self) -> None:
@@ -170,10 +180,11 @@ class LoadedBatches:
         with self._lock:
             self.is_kept = False
             self._close()
-            for first in self._files:
-                with suppress(FileNotFoundError):
-                    self._disk.remove(self._path(first))
-            self._files = []
+            self._files, self._made = [], -1
+            for name in self._disk.sizes(self._directory):
+                if name.endswith((_SUFFIX, _SUFFIX + _BESIDE)):
+                    with suppress(FileNotFoundError):
+                        self._disk.remove(self._directory / name)
             self._next = self._rows = 0
 
     def append(self, number: int, wire_format: WireFormat, rows: int, received_at_ns: int) -> None:
@@ -191,10 +202,12 @@ class LoadedBatches:
             except OSError:
                 # Written again it is at the same place, and so is all that the page may lack.
                 self._close()
+                self._made = -1
                 raise
             self._next += 1
             self._rows += rows
             self._limit()
+            self._prepare()
         for call in self._told:
             call()
 
@@ -225,22 +238,43 @@ class LoadedBatches:
                 self._next = found[-1].index + 1
                 self._rows = found[-1].rows_before + found[-1].rows
                 return
-            self._disk.remove(self._path(first))
-            self._next = first
+            self._next = first  # nothing is in it yet
             self._files.pop()
 
     def _open_file(self) -> None:
         """That of the next record. Files begin at multiples of RECORDS_A_FILE."""
         self._close()
         first = self._next - self._next % RECORDS_A_FILE
-        path = self._path(first)
-        if path.name in self._disk.sizes(self._directory):
-            self._descriptor = self._disk.open(path)
-        else:
-            self._descriptor = self._disk.create(path)
-            self._disk.sync_directory(self._directory)
+        self._make(first)
+        self._descriptor = self._disk.open(self._path(first))
         if first not in self._files:
             self._files.append(first)
+
+    def _prepare(self) -> None:
+        """The file after this one, while there is room for it."""
+        if self._next % RECORDS_A_FILE < RECORDS_A_FILE // 2:
+            return
+        with suppress(OSError):
+            self._make(self._files[-1] + RECORDS_A_FILE)
+
+    def _make(self, first: int) -> None:
+        """Unless it is there, with zeros for all that it will hold."""
+        if first == self._made:
+            return
+        path = self._path(first)
+        if path.name not in self._disk.sizes(self._directory):
+            beside = path.with_name(path.name + _BESIDE)
+            with suppress(FileNotFoundError):
+                self._disk.remove(beside)
+            descriptor = self._disk.create(beside)
+            try:
+                self._disk.write(descriptor, [bytes(RECORDS_A_FILE * _RECORD.size)], 0)
+                self._disk.sync(descriptor)
+            finally:
+                self._disk.close(descriptor)
+            self._disk.rename(beside, path)
+        self._disk.sync_directory(self._directory)
+        self._made = first
 
     def _end_of(self, first: int) -> int:
         later = [one for one in self._files if one > first]

@@ -264,7 +264,10 @@ class Loader:
         facts |= {"bytes": failure.body_bytes, "at_once": failure.at_once}
         self._log.warning("a load failed", extra=facts | {"reason": str(error)[:REASON_LENGTH]})
         patience = self._patience(lane, failure)
-        strikes = 0 if patience is None else piece.strikes + 1 if code == piece.code else 1
+        strikes = piece.strikes + 1 if code == piece.code else 1
+        if patience is None:
+            # One more load is let in beside every MORE_AFTER_S: that says nothing for these frames.
+            strikes, code = (piece.strikes, piece.code) if _is_anyones(failure) else (0, code)
         is_over = patience and strikes > (patience.alone if is_alone else patience.few)
         if is_over and is_alone:
             return self._bury(lane, piece, error)
@@ -279,7 +282,7 @@ class Loader:
         """With the frames, for an error that may be their fault; None for one that is not."""
         error = failure.error
         if isinstance(error, EngineBusy):
-            if error.code in BUSY_PATIENCE and failure.at_once > 1:
+            if _is_anyones(failure):
                 self._turns.fewer(failure.at_once)
                 return None
             if error.code == OUT_OF_MEMORY:
@@ -353,6 +356,12 @@ def loads_at_once(body_bytes_max: int) -> int:
 def _received_at_ns(piece: Piece) -> int:
     """Of its oldest frame."""
     return min(frame.received_at_ns for frame in piece.frames)
+
+
+def _is_anyones(failure: Failure) -> bool:
+    """Whether a load that ran beside may be to blame."""
+    error = failure.error
+    return isinstance(error, EngineBusy) and error.code in BUSY_PATIENCE and failure.at_once > 1
 
 
 def code_of(error: Exception) -> int:
