@@ -43,6 +43,7 @@ def test_a_short_run_of_ours():
     assert shown["server and engine"].peer_value == shown["server and engine"].value
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(120)
 @pytest.mark.skipif(not peers.is_installed("prometheus"), reason="prometheus is not installed")
 def test_a_short_run_of_prometheus():

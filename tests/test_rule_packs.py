@@ -30,6 +30,9 @@ RECORDS = [rule for rule in RULES if not rule.is_alert]
 SECTIONS = ["Who is hurt", "How to confirm", "Likely causes, the most likely first",
             "How to mend it", "When it is a false alarm"]  # fmt: skip
 PROMTOOL = shutil.which("promtool")
+# Hours or days of rules over many series. promtool evaluates them at each commit, our own engine at
+# each soak; all of them at each commit took a tenth of all tests' time.
+LONG = {"apiserver_test", "control_plane_test", "nodes_test", "workloads_test", "storage_test"}
 
 # Every recorded series that kube-prometheus's rendered dashboards read, and the labels by which
 # they choose, group or join it. Measured over manifests/grafana-dashboardDefinitions.yaml of
@@ -140,7 +143,11 @@ def test_what_is_shipped_is_in_the_package():
     assert {"rule_packs/**/*.yml", "rule_packs/**/*.md"} <= set(patterns["package-data"]["trilens"])
 
 
-@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
+def _ours(path):
+    return pytest.param(path, id=path.name, marks=[pytest.mark.soak] if path.stem in LONG else [])
+
+
+@pytest.mark.parametrize("path", [_ours(path) for path in TESTS])
 def test_unit_tests_hold(path):
     verdict = Verdict(str(path))
     check_tests(path, verdict)

@@ -290,7 +290,7 @@ def test_a_fault_raises_what_it_is(tmp_path):
 @pytest.mark.skipif(PROMTOOL is None, reason="promtool is not installed")
 def test_prometheus_sees_a_fault_as_what_it_is(tmp_path):
     said = subprocess.run(
-        [PROMTOOL, "test", "rules", scenario(tmp_path)],
+        [PROMTOOL, "test", "rules", scenario(tmp_path, every="3m")],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert said.returncode == 0, said.stdout + said.stderr

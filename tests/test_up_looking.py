@@ -188,10 +188,15 @@ def test_groups_as_they_stand(made):
     (pager,) = checked(made, "/notifications/groups", receiver="pager")["groups"]
     assert pager["labels"] == {"alertname": "TargetDown"}
     assert pager["firing"] == len(pager["alerts"]) > 0
-    assert pager["integrations"][0]["last_sent_ms"] is None
-    assert "quota" in pager["integrations"][0]["error"]
+    wait_until(lambda: "quota" in _integration(made)["error"])
+    assert _integration(made)["last_sent_ms"] is None
     (flaky,) = checked(made, "/notifications/groups", match="targetflaky")["groups"]
     wait_until(lambda: _inhibited(made) == flaky["firing"])
+
+
+def _integration(made):
+    (pager,) = checked(made, "/notifications/groups", receiver="pager")["groups"]
+    return pager["integrations"][0]
 
 
 def _inhibited(made):
@@ -247,5 +252,5 @@ def test_silences_hold_an_alert_back(made):
 
 
 def test_secret_urls_are_not_logged(made):
-    assert made.pager.requests
+    wait_until(lambda: made.pager.requests)
     assert not any(made.pager.url in line for line in made.program.logged)
